@@ -1,0 +1,8 @@
+import ArgumentParser
+
+/// `bulwark data`: what concerns data sets.
+struct DataCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "data", abstract: "Inspect and poison data sets.",
+    subcommands: [])
+}

@@ -1,0 +1,38 @@
+import Foundation
+import Synchronization
+
+/// Ctrl-C and SIGTERM: the first asks the running step to finish, the second ends the process at once.
+enum Interruption {
+  private static let signalsSeen = Atomic<Int>(0)
+  private static let immediate = Atomic<Bool>(false)
+
+  /// What the first signal does.
+  enum Policy {
+    /// It sets `isRequested`; the training loop writes a checkpoint and stops.
+    case finishStep
+    /// There is nothing to save: the process ends with status 75.
+    case endAtOnce
+  }
+
+  /// Whether a signal has come.
+  static var isRequested: Bool { signalsSeen.load(ordering: .relaxed) > 0 }
+
+  /// Installs the handlers.
+  static func install(_ policy: Policy) {
+    // Both atomics exist from here on: the handler itself must not initialize anything.
+    signalsSeen.store(0, ordering: .relaxed)
+    immediate.store(policy == .endAtOnce, ordering: .relaxed)
+    for number in [SIGINT, SIGTERM] {
+      signal(number) { _ in Interruption.received() }
+    }
+    // A closed pipe is a write error, not a silent death.
+    signal(SIGPIPE, SIG_IGN)
+  }
+
+  /// Only what is allowed in a signal handler: an atomic and `_exit`.
+  private static func received() {
+    let earlier = signalsSeen.add(1, ordering: .relaxed).oldValue
+    if earlier > 0 { _exit(ExitStatus.interruptedTwice.rawValue) }
+    if immediate.load(ordering: .relaxed) { _exit(ExitStatus.interrupted.rawValue) }
+  }
+}

@@ -1,0 +1,87 @@
+import Foundation
+
+/// Any JSON value, for the parts of a result whose keys depend on the command.
+enum JSONValue: Encodable, Equatable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
+  ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral,
+  ExpressibleByStringInterpolation
+{
+  case string(String)
+  case integer(Int)
+  case number(Double)
+  case boolean(Bool)
+  case array([JSONValue])
+  case object([String: JSONValue])
+  case null
+
+  init(stringLiteral value: String) { self = .string(value) }
+  init(integerLiteral value: Int) { self = .integer(value) }
+  init(booleanLiteral value: Bool) { self = .boolean(value) }
+  init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+  init(dictionaryLiteral elements: (String, JSONValue)...) {
+    self = .object(Dictionary(elements) { _, last in last })
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    switch self {
+    case .string(let value): try container.encode(value)
+    case .integer(let value): try container.encode(value)
+    // JSON has no infinity and no NaN.
+    case .number(let value) where value.isFinite: try container.encode(value)
+    case .boolean(let value): try container.encode(value)
+    case .array(let values): try container.encode(values)
+    case .object(let values): try container.encode(values)
+    case .number, .null: try container.encodeNil()
+    }
+  }
+}
+
+/// One measured number: never without its unit and, where it is a share, its count.
+struct MetricValue: Encodable, Equatable {
+  var value: JSONValue
+  var unit: String
+  var n: Int?
+
+  init(_ value: Double, unit: String, n: Int? = nil) {
+    self.value = .number(value)
+    self.unit = unit
+    self.n = n
+  }
+}
+
+/// The result of a command as one JSON object, schema `bulwark.result/1`: one line, keys sorted.
+struct ResultObject: Encodable {
+  /// The metrics of one of several models or methods.
+  struct Row: Encodable {
+    var name: String
+    var metrics: [String: MetricValue]
+  }
+
+  let schema = "bulwark.result/1"
+  let version = ToolVersion.current
+  var command: String
+  var seconds: Double = 0
+  var metrics: [String: MetricValue]?
+  var rows: [Row]?
+  /// Paths and digests of what was read.
+  var inputs: [String: JSONValue] = [:]
+  /// Paths of what was written.
+  var outputs: [String: JSONValue] = [:]
+  /// What is neither a metric nor a path: shapes, class names, counts.
+  var details: [String: JSONValue]?
+  /// `sha256:` and the digest of the resolved recipe.
+  var recipe: String?
+
+  init(command: String) { self.command = command }
+
+  func line() throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(self), as: UTF8.self)
+  }
+}
+
+/// The version of the tool and of the code in it.
+enum ToolVersion {
+  static let current = "0.1.0"
+}

@@ -1,0 +1,56 @@
+import ArgumentParser
+
+/// Where and how the numbers are computed.
+struct ComputeOptions: ParsableArguments {
+  @Option(help: "Where to compute: cpu, cuda, cuda:N or auto.")
+  var device: DeviceChoice?
+
+  @Option(help: "Arithmetic: bf16, fp32 or auto.")
+  var precision: PrecisionChoice?
+
+  @Option(help: "CPU threads; default: one for each core.")
+  var threads: Int?
+
+  func validate() throws {
+    if let threads, threads < 1 {
+      throw ValidationError("--threads is \(threads); give a number of at least 1.")
+    }
+  }
+}
+
+/// The value of `--device`.
+enum DeviceChoice: Equatable, ExpressibleByArgument {
+  case automatic
+  case cpu
+  case cuda(Int)
+
+  init?(argument: String) {
+    switch argument {
+    case "auto": self = .automatic
+    case "cpu": self = .cpu
+    case "cuda": self = .cuda(0)
+    default:
+      guard argument.hasPrefix("cuda:"), let index = Int(argument.dropFirst(5)), index >= 0 else {
+        return nil
+      }
+      self = .cuda(index)
+    }
+  }
+
+  static var allValueStrings: [String] { ["cpu", "cuda", "cuda:0", "auto"] }
+
+  var defaultValueDescription: String { name }
+
+  var name: String {
+    switch self {
+    case .automatic: "auto"
+    case .cpu: "cpu"
+    case .cuda(let index): "cuda:\(index)"
+    }
+  }
+}
+
+/// The value of `--precision`.
+enum PrecisionChoice: String, CaseIterable, ExpressibleByArgument {
+  case bf16, fp32, auto
+}

@@ -1,0 +1,25 @@
+import ArgumentParser
+
+/// What a command writes, and whether it goes on from an earlier run.
+struct RunOptions: ParsableArguments {
+  @Option(help: "Folder for everything that is written.")
+  var out: String?
+
+  @Flag(help: "Replace what exists.")
+  var force = false
+
+  @Flag(help: "Continue the run in --out from its last checkpoint.")
+  var resume = false
+
+  @Flag(help: "Check everything and estimate time and memory; train nothing.")
+  var dryRun = false
+
+  @Option(help: "Seed of all randomness; default: the recipe's.")
+  var seed: UInt64?
+
+  func validate() throws {
+    if force && resume {
+      throw ValidationError("--force and --resume exclude each other; give one of them.")
+    }
+  }
+}
