@@ -1,0 +1,1 @@
+// The shim is reached through CTorch at run time; it has no public header.
