@@ -18,7 +18,8 @@ public enum ErrorCategory: Sendable {
 ///
 /// Every typed error of the library conforms. Only the command-line tool turns one into text.
 public protocol BulwarkError: Error {
-  /// One sentence: what happened, with the file, tensor or key, what was expected and what was found.
+  /// One sentence: what happened, with the file, tensor or key, what was expected and what was
+  /// found.
   var summary: String { get }
   /// One sentence: what to do about it.
   var remedy: String { get }

@@ -33,7 +33,8 @@ struct Bulwark: ParsableCommand {
     }
   }
 
-  /// Whether the argument parser itself knows best how to show this error: wrong usage, or a request for help.
+  /// Whether the argument parser itself knows best how to show this error: wrong usage, or a
+  /// request for help.
   private static func isParserError(_ error: any Error) -> Bool {
     !(error is any BulwarkError || error is EarlyExit) && exitCode(for: error) != .failure
   }

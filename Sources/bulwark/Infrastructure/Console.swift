@@ -41,7 +41,8 @@ final class Console: @unchecked Sendable {
     if let text = progress.end() { Self.writeError(text) }
   }
 
-  /// The result: one JSON object with `--json`, else the given lines; with `--quiet` stdout still carries it.
+  /// The result: one JSON object with `--json`, else the given lines; with `--quiet` stdout still
+  /// carries it.
   func finish(_ result: ResultObject, text: () -> [String]) throws {
     clearProgress()
     var result = result

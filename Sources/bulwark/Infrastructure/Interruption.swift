@@ -1,7 +1,8 @@
 import Foundation
 import Synchronization
 
-/// Ctrl-C and SIGTERM: the first asks the running step to finish, the second ends the process at once.
+/// Ctrl-C and SIGTERM: the first asks the running step to finish, the second ends the process at
+/// once.
 enum Interruption {
   private static let signalsSeen = Atomic<Int>(0)
   private static let immediate = Atomic<Bool>(false)

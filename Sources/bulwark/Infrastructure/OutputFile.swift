@@ -1,10 +1,13 @@
 import Foundation
 
-/// Guards what a command writes: nothing existing is replaced unasked, and a file appears whole or not at all.
+/// Guards what a command writes: nothing existing is replaced unasked, and a file appears whole or
+/// not at all.
 enum OutputFile {
-  /// Throws unless `path` is free or `force` is given, and unless its folder exists or can be created.
+  /// Throws unless `path` is free or `force` is given, and unless its folder exists or can be
+  /// created.
   ///
-  /// An empty folder counts as free. Called before any work, so that a long run does not fail at its end.
+  /// An empty folder counts as free. Called before any work, so that a long run does not fail at
+  /// its end.
   static func claim(_ path: String, force: Bool) throws {
     let manager = FileManager.default
     var isFolder: ObjCBool = false
@@ -18,7 +21,8 @@ enum OutputFile {
       try manager.createDirectory(at: parent, withIntermediateDirectories: true)
     } catch {
       throw ToolError(
-        summary: "\(path) cannot be created.", remedy: "Choose an --out in a folder you can write to.",
+        summary: "\(path) cannot be created.",
+        remedy: "Choose an --out in a folder you can write to.",
         category: .cannotCreate, causes: ["\(error)"])
     }
     guard manager.isWritableFile(atPath: parent.path) else {

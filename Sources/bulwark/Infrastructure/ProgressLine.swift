@@ -1,6 +1,7 @@
 import Foundation
 
-/// Decides what of the progress is printed: a bar that redraws itself on a terminal, otherwise one plain line every few seconds.
+/// Decides what of the progress is printed: a bar that redraws itself on a terminal, otherwise one
+/// plain line every few seconds.
 struct ProgressLine {
   let isTerminal: Bool
   /// Seconds between two lines (plain) or redraws (terminal).

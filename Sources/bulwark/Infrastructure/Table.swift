@@ -26,7 +26,8 @@ struct Table {
 
   private static func looksNumeric(_ cell: String) -> Bool {
     guard let first = cell.first else { return true }
-    return first.isNumber || ((first == "-" || first == "+") && cell.dropFirst().first?.isNumber ?? true)
+    return first.isNumber
+      || ((first == "-" || first == "+") && cell.dropFirst().first?.isNumber ?? true)
   }
 
   private func trimmed(_ text: String) -> String {

@@ -1,6 +1,7 @@
 import BulwarkTensor
 
-/// An error that the tool itself finds: a flag that contradicts another, an output that exists, a missing input.
+/// An error that the tool itself finds: a flag that contradicts another, an output that exists, a
+/// missing input.
 struct ToolError: BulwarkError {
   var summary: String
   var remedy: String
@@ -24,7 +25,8 @@ struct ToolError: BulwarkError {
   }
 }
 
-/// Ends a command early with a status that is not an error of its input: a negative verdict, an interruption.
+/// Ends a command early with a status that is not an error of its input: a negative verdict, an
+/// interruption.
 struct EarlyExit: Error {
   var status: ExitStatus
   /// What to say on stderr; nil says nothing.
