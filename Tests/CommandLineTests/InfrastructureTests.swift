@@ -72,8 +72,9 @@ struct InfrastructureTests {
   func exitCodes() {
     #expect(ExitStatus.allCases.map(\.rawValue) == [0, 1, 2, 64, 65, 66, 73, 74, 75, 130])
     let report = ErrorReport(
-      ToolError(summary: "A.", remedy: "B.", category: .badData, causes: ["C"]), verbose: false)
-    #expect(report.lines == ["bulwark: A.", "B."])
+      ToolError(summary: "a b", remedy: "see c/d.h5", category: .badData, causes: ["C"]),
+      verbose: false)
+    #expect(report.lines == ["bulwark: A b.", "See c/d.h5."])
     #expect(report.status == .badData)
     let verbose = ErrorReport(
       ToolError(summary: "A.", remedy: "B.", category: .usage, causes: ["C"]), verbose: true)

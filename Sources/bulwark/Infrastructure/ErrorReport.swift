@@ -16,7 +16,7 @@ struct ErrorReport {
       lines = early.message.map { [$0] } ?? []
       status = early.status
     case let known as any BulwarkError:
-      lines = ["bulwark: " + known.summary, known.remedy]
+      lines = ["bulwark: " + Self.sentence(known.summary), Self.sentence(known.remedy)]
       causes = known.causes
       status = ExitStatus(known.category)
     case let file as CocoaError:
@@ -29,6 +29,15 @@ struct ErrorReport {
       status = .failed
     }
     if verbose { lines += causes.map { "  because: " + $0 } }
+  }
+
+  /// The text with a capital letter in front and a full stop behind.
+  private static func sentence(_ text: String) -> String {
+    guard let first = text.first, let last = text.last else { return text }
+    // A name in front (a path, a key in quotes) keeps its spelling.
+    let word = text.prefix { $0 != " " }
+    let capital = word.allSatisfy(\.isLetter) ? first.uppercased() : String(first)
+    return capital + text.dropFirst() + (".!?".contains(last) ? "" : ".")
   }
 
   /// Foundation's errors about files, which come with a path.

@@ -17,7 +17,7 @@ struct ProgressLine {
     interval = isTerminal ? 0.1 : 5
   }
 
-  /// What to print now, or nil.
+  /// Takes note of the progress.
   ///
   /// - Parameters:
   ///   - label: The stage; a new one restarts the rate and is printed at once.
@@ -25,6 +25,7 @@ struct ProgressLine {
   ///   - total: All units of the stage.
   ///   - detail: Appended, for instance the loss.
   ///   - now: Seconds on any steady clock.
+  /// - Returns: What to print now, or nil.
   mutating func update(
     label: String, completed: Int, total: Int, detail: String, now: Double
   ) -> String? {
