@@ -1,0 +1,48 @@
+import BulwarkTensor
+
+/// Everything that fixes a classifier's tensors: its name, sizes and class count.
+public struct Architecture: Hashable, Sendable, Codable {
+  /// Family and depth.
+  public enum Family: String, Sendable, Codable, CaseIterable {
+    case resNet18 = "resnet18"
+    case resNet34 = "resnet34"
+    case vgg16 = "vgg16_bn"
+    case vgg19 = "vgg19_bn"
+    case smallCNN = "small_cnn"
+  }
+
+  /// First layers of a ResNet and head of a VGG.
+  public enum Stem: String, Sendable, Codable, CaseIterable {
+    /// 3×3 stride 1, no pooling: for images of about 32 pixels. VGG: one linear layer as head.
+    case cifar
+    /// 7×7 stride 2 and pooling: for images of about 224 pixels. VGG: torchvision's three layers.
+    case imageNet = "imagenet"
+  }
+
+  /// Family and depth.
+  public var family: Family
+  /// First layers.
+  public var stem: Stem
+  /// Channels of the first stage: 64 is the published size, 16 a quarter as wide.
+  public var width: Int
+  /// Number of classes.
+  public var classes: Int
+  /// Channels of an image.
+  public var channels: Int
+
+  /// Describes a classifier.
+  public init(
+    _ family: Family, stem: Stem = .cifar, width: Int = 64, classes: Int, channels: Int = 3
+  ) {
+    self.family = family
+    self.stem = stem
+    self.width = width
+    self.classes = classes
+    self.channels = channels
+  }
+
+  /// Builds the classifier with fresh weights drawn from `key`.
+  public func build(key: RandomKey, device: Device = .cpu) throws -> ImageClassifier {
+    try ImageClassifier(self, key: key, device: device)
+  }
+}

@@ -1,0 +1,76 @@
+import BulwarkTensor
+
+/// ResNet of basic blocks (He et al. 2016), named as in torchvision's `resnet.py`.
+///
+/// Channels width, 2·width, 4·width, 8·width at strides 1, 2, 2, 2; global average pooling. The
+/// CIFAR stem is the one of DBD's official code: 3×3 stride 1 without pooling.
+struct ResNet: Backbone {
+  let stem: Conv2d
+  let stemNorm: BatchNorm
+  let pools: Bool
+  let blocks: [BasicBlock]
+  let featureCount: Int
+
+  init(_ path: ParameterPath, _ architecture: Architecture, blocks counts: [Int]) throws {
+    let width = architecture.width
+    pools = architecture.stem == .imageNet
+    stem = try Conv2d(
+      path / "conv1", in: architecture.channels, out: width, kernel: pools ? 7 : 3,
+      stride: pools ? 2 : 1, padding: pools ? 3 : 1)
+    stemNorm = try BatchNorm(path / "bn1", channels: width)
+    var blocks: [BasicBlock] = []
+    var input = width
+    for (stage, count) in counts.enumerated() {
+      let output = width << stage
+      for index in 0..<count {
+        blocks.append(
+          try BasicBlock(
+            path / "layer\(stage + 1)" / index, in: input, out: output,
+            stride: stage > 0 && index == 0 ? 2 : 1))
+        input = output
+      }
+    }
+    self.blocks = blocks
+    featureCount = input
+  }
+
+  func features(_ images: Tensor, _ mode: Mode) throws -> Tensor {
+    var x = try stemNorm(stem(images), mode).relu()
+    if pools { x = try x.maxPool2d(kernel: 3, stride: 2, padding: 1) }
+    for block in blocks { x = try block(x, mode) }
+    return try x.mean([2, 3])
+  }
+}
+
+/// Two 3×3 convolutions and a shortcut; a 1×1 convolution where the shape changes.
+struct BasicBlock {
+  let first: Conv2d
+  let firstNorm: BatchNorm
+  let second: Conv2d
+  let secondNorm: BatchNorm
+  let shortcut: (Conv2d, BatchNorm)?
+
+  init(_ path: ParameterPath, in input: Int, out output: Int, stride: Int) throws {
+    first = try Conv2d(
+      path / "conv1", in: input, out: output, kernel: 3, stride: stride, padding: 1)
+    firstNorm = try BatchNorm(path / "bn1", channels: output)
+    second = try Conv2d(path / "conv2", in: output, out: output, kernel: 3, padding: 1)
+    secondNorm = try BatchNorm(path / "bn2", channels: output)
+    shortcut =
+      stride == 1 && input == output
+      ? nil
+      : (
+        try Conv2d(path / "downsample" / 0, in: input, out: output, kernel: 1, stride: stride),
+        try BatchNorm(path / "downsample" / 1, channels: output)
+      )
+  }
+
+  func callAsFunction(_ x: Tensor, _ mode: Mode) throws -> Tensor {
+    let inner = try firstNorm(first(x), mode).relu()
+    let residual = try secondNorm(second(inner), mode)
+    if let (conv, norm) = shortcut {
+      return try (residual + norm(conv(x), mode)).relu()
+    }
+    return try (residual + x).relu()
+  }
+}
