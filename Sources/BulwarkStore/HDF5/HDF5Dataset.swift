@@ -1,0 +1,83 @@
+/// A data set of a file.
+public struct HDF5Dataset: Sendable {
+  let handle: HDF5Handle
+  /// Type, shape and storage, as they were when the data set was opened.
+  public let info: HDF5DatasetInfo
+
+  init(handle: HDF5Handle) throws {
+    self.handle = handle
+    info = try handle.describe()
+  }
+
+  /// Path inside the file.
+  public var path: String { handle.path }
+
+  /// Reads the raw little-endian bytes of all elements.
+  ///
+  /// - Parameters:
+  ///   - buffer: filled completely; its size must be `info.declaredBytes`.
+  public func read(into buffer: UnsafeMutableRawBufferPointer) throws {
+    precondition(buffer.count == info.declaredBytes, "the buffer must fit the data set")
+    if buffer.count > 0 { try handle.read(into: buffer, element: info.element) }
+  }
+
+  /// Reads rows of the first axis.
+  ///
+  /// - Parameters:
+  ///   - rows: within `0..<info.shape[0]`.
+  ///   - buffer: filled completely.
+  public func read(rows: Range<Int>, into buffer: UnsafeMutableRawBufferPointer) throws {
+    if buffer.count > 0 { try handle.read(into: buffer, element: info.element, rows: rows) }
+  }
+
+  /// The raw bytes of all elements.
+  public func bytes() throws -> [UInt8] {
+    try [UInt8](unsafeUninitializedCapacity: info.declaredBytes ?? 0) { buffer, count in
+      try read(into: UnsafeMutableRawBufferPointer(buffer))
+      count = buffer.count
+    }
+  }
+
+  /// Adds rows at the end of an extendable data set; returns the data set with its new shape.
+  @discardableResult
+  public func append(rows: Int, bytes: UnsafeRawBufferPointer) throws -> HDF5Dataset {
+    try handle.append(bytes, rows: rows, after: info.shape[0], element: info.element)
+    return try HDF5Dataset(handle: handle)
+  }
+
+  /// The text of a scalar text data set.
+  public func text() throws -> String {
+    guard case .text = info.element, info.shape.isEmpty else { throw mismatch("one text") }
+    return String(decoding: try bytes().reversed().drop { $0 == 0 }.reversed(), as: UTF8.self)
+  }
+
+  /// The texts of a 1-D text data set.
+  public func texts() throws -> [String] {
+    guard case .text(let width) = info.element, info.shape.count == 1 else {
+      throw mismatch("a list of texts")
+    }
+    let all = try bytes()
+    return (0..<info.shape[0]).map { row in
+      String(decoding: all[row * width..<(row + 1) * width].prefix { $0 != 0 }, as: UTF8.self)
+    }
+  }
+
+  /// The integers of an int64 data set.
+  public func integers() throws -> [Int] {
+    guard info.element == .number(.int64) else { throw mismatch("64-bit integers") }
+    return try bytes().withUnsafeBytes { $0.bindMemory(to: Int64.self).map { Int($0) } }
+  }
+
+  /// The numbers of a float64 data set.
+  public func doubles() throws -> [Double] {
+    guard info.element == .number(.float64) else { throw mismatch("64-bit floating point") }
+    return try bytes().withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }
+  }
+
+  func mismatch(_ expected: String) -> StoreError {
+    StoreError(
+      .unexpectedType, file: handle.file, item: path, expected: expected,
+      found: "\(info.element) of shape \(info.shape)",
+      remedy: "The file was changed by another program; use another copy.")
+  }
+}

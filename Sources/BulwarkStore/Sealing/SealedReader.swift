@@ -1,0 +1,223 @@
+import BulwarkTensor
+import Foundation
+
+/// Whether a file must be exactly what was written.
+public enum SealPolicy: Sendable {
+  /// The file must be as sealed; anything else is an error. The default everywhere.
+  case required
+  /// Accept a file that another program has edited since; the data sets that differ are listed.
+  case edited
+}
+
+/// An opened sealed file whose links, storage and sizes have been checked.
+struct SealedReader {
+  let path: String
+  let seal: Seal
+  /// Size in bytes.
+  let fileSize: Int
+  /// False when the seal is broken (only with ``SealPolicy/edited``).
+  let isSealed: Bool
+  let root: HDF5Group
+  let table: DigestTable
+  /// Every data set except the digest table, by path (`/model/conv1/weight`).
+  let datasets: [String: HDF5Dataset]
+  /// The paths in the order of writing; data sets unknown to the table follow by name.
+  let order: [String]
+  private let file: HDF5File
+
+  /// Opens a file and checks everything that can be checked without reading elements.
+  ///
+  /// - Parameters:
+  ///   - kind: `ckpt` or `data`; nil accepts both.
+  ///   - policy: whether a broken seal is an error.
+  init(_ path: String, kind: String?, format: String?, policy: SealPolicy) throws {
+    self.path = path
+    let descriptor = try FileDescriptor(opening: path, shownAs: path)
+    fileSize = try descriptor.size()
+    let head = try descriptor.bytes(min(Seal.size, fileSize), at: 0)
+    if head.count < Seal.size, !head.isEmpty, Seal.magic.starts(with: head.prefix(8)) {
+      throw SealedReader.truncated(path, expected: Seal.size, found: fileSize)
+    }
+    seal = try Seal(reading: head, file: path)
+    if let kind, seal.kind != kind {
+      throw StoreError(
+        .wrongKind, file: path, expected: SealedReader.title(kind),
+        found: SealedReader.title(seal.kind), remedy: "Check which file belongs to which option.")
+    }
+    isSealed = try SealedReader.check(seal, descriptor, size: fileSize, path: path, policy: policy)
+    let name = access(descriptor.reopenPath, R_OK) == 0 ? descriptor.reopenPath : path
+    guard HDF5Library.survivesTrial(path: name, fileSize: UInt64(fileSize)) else {
+      throw StoreError(
+        .hostileFile, file: path, expected: "a file that HDF5 can walk",
+        found: "one that makes its parser crash or hang",
+        remedy: "Do not use this file: it was damaged or made to attack its reader.")
+    }
+    file = try HDF5File.open(name, shownAs: path)
+    root = file.root
+    let found = try HDF5Tree.datasets(of: root, file: path, fileSize: fileSize)
+    (table, datasets, order) = try SealedReader.order(found, root: root, path: path, policy: policy)
+    if let format, try root.textAttribute("format") != format {
+      throw StoreError(
+        .wrongKind, file: path, item: "attribute format", expected: format,
+        found: try root.textAttribute("format") ?? "none",
+        remedy: "The file was changed by another program; use another copy.")
+    }
+  }
+
+  private static func check(
+    _ seal: Seal, _ descriptor: FileDescriptor, size: Int, path: String, policy: SealPolicy
+  ) throws -> Bool {
+    var error: StoreError?
+    if size < seal.length {
+      error = truncated(path, expected: seal.length, found: size)
+    } else if size > seal.length {
+      error = broken(path, "\(seal.length) bytes", "\(size)")
+    } else {
+      let digest = try Seal.digestPayload(of: descriptor, length: size)
+      if digest != seal.digest {
+        error = broken(path, "payload digest \(seal.digest)", "\(digest)")
+      }
+    }
+    if let error, policy == .required { throw error }
+    return error == nil
+  }
+
+  private static func truncated(_ path: String, expected: Int, found: Int) -> StoreError {
+    StoreError(
+      .truncated, file: path, expected: "\(expected) bytes", found: "\(found)",
+      remedy: "The file was cut off, perhaps by an unfinished copy; use another copy.")
+  }
+
+  private static func broken(_ path: String, _ expected: String, _ found: String) -> StoreError {
+    StoreError(
+      .brokenSeal, file: path, item: "seal", expected: expected, found: found,
+      remedy: "The file is damaged: use another copy. If you edited it with another program on "
+        + "purpose, ask for edited files to be accepted.")
+  }
+
+  private static func title(_ kind: String) -> String {
+    switch kind {
+    case Checkpoint.kind: "a checkpoint"
+    case DatasetFile.kind: "a data set"
+    default: "a file of kind '\(kind)'"
+    }
+  }
+
+  private static func order(
+    _ found: [String: HDF5Dataset], root: HDF5Group, path: String, policy: SealPolicy
+  ) throws -> (DigestTable, [String: HDF5Dataset], [String]) {
+    var datasets = found
+    let stored = datasets.removeValue(forKey: "/" + DigestTable.dataset)
+    let text = try stored?.text() ?? ""
+    let table = DigestTable(parsing: text)
+    if policy == .required {
+      let expected = try root.textAttribute(DigestTable.attribute)
+      guard stored != nil, table != nil, expected == SHA256Digest(of: text).description else {
+        throw StoreError(
+          .digestMismatch, file: path, item: "/\(DigestTable.dataset)",
+          expected: expected ?? "a table of digests", found: SHA256Digest(of: text).description,
+          remedy: "The table of digests is damaged; use another copy of the file.")
+      }
+    }
+    let known = (table?.rows ?? []).map(\.path).filter { datasets[$0] != nil }
+    let listed = Set(known)
+    let others = datasets.keys.filter { !listed.contains($0) }.sorted()
+    return (table ?? DigestTable(), datasets, known + others)
+  }
+
+  // MARK: Reading
+
+  /// The data sets below a group, as tensors under dotted names, in the order of writing.
+  func tensors(below group: String) throws -> StateDict {
+    let prefix = "/\(group)/"
+    return StateDict(
+      try order.filter { $0.hasPrefix(prefix) }.map { path in
+        (name(path, below: prefix), try tensor(path))
+      })
+  }
+
+  /// The dotted name of a path below a prefix.
+  func name(_ path: String, below prefix: String) -> String {
+    TensorPath.name(of: path.dropFirst(prefix.count).split(separator: "/"))
+  }
+
+  /// One tensor on the CPU.
+  func tensor(_ path: String) throws -> Tensor {
+    let dataset = try required(path)
+    return try Tensor.filled(dataset.info.shape, dtype: dtype(of: dataset)) {
+      try dataset.read(into: $0)
+    }
+  }
+
+  /// The tensor type of a data set, by its attribute where HDF5 has no such type.
+  func dtype(of dataset: HDF5Dataset) throws -> DType {
+    guard case .number(let number) = dataset.info.element else { throw dataset.mismatch("a tensor") }
+    if number == .uint16 || number == .uint8,
+      let name = try dataset.handle.textAttribute(SealedWriter.dtypeAttribute)
+    {
+      guard let dtype = DType(name: name), HDF5Number(storing: dtype) == number else {
+        throw dataset.mismatch("a known \(SealedWriter.dtypeAttribute), not '\(name)'")
+      }
+      return dtype
+    }
+    guard let dtype = number.dtype else { throw dataset.mismatch("a tensor") }
+    return dtype
+  }
+
+  /// A data set that must be there.
+  func required(_ path: String) throws -> HDF5Dataset {
+    guard let dataset = datasets[path] else {
+      throw StoreError(
+        .missingDataset, file: self.path, item: path, expected: "a data set", found: "none",
+        remedy: "The file was changed by another program; use another copy.")
+    }
+    return dataset
+  }
+
+  /// The text of a data set, nil when there is none.
+  func text(_ path: String) throws -> String? { try datasets[path]?.text() }
+
+  /// The JSON of a data set, nil when there is none.
+  func json<Value: Decodable>(_ path: String, as type: Value.Type) throws -> Value? {
+    guard let text = try text(path) else { return nil }
+    do {
+      return try JSONDecoder().decode(type, from: Data(text.utf8))
+    } catch {
+      throw StoreError(
+        .invalidContent, file: self.path, item: path, expected: "JSON of \(type)",
+        found: "\(text.prefix(60))", remedy: "Mend the data set or use another copy.",
+        causes: ["\(error)"])
+    }
+  }
+
+  // MARK: Digests
+
+  /// The data sets that differ from the table: changed, missing from the file, or added to it.
+  func mismatches() throws -> [StoreError] {
+    var problems: [StoreError] = []
+    func add(_ item: String, _ expected: String, _ found: String) {
+      problems.append(
+        StoreError(
+          .digestMismatch, file: path, item: item, expected: expected, found: found,
+          remedy: "The data set was damaged or edited after the file was written."))
+    }
+    for row in table.rows {
+      guard let dataset = datasets[row.path] else {
+        add(row.path, "a data set", "none")
+        continue
+      }
+      let info = dataset.info
+      if info.element.name != row.type || info.shape != row.shape {
+        add(row.path, "\(row.type) \(row.shape)", "\(info.element.name) \(info.shape)")
+        continue
+      }
+      let digest = SHA256Digest(of: try dataset.bytes())
+      if digest != row.digest { add(row.path, "SHA-256 \(row.digest)", "\(digest)") }
+    }
+    let listed = Set(table.rows.map(\.path))
+    for path in order where !listed.contains(path) {
+      add(path, "no such data set", "one that the table of digests does not list")
+    }
+    return problems
+  }
+}
