@@ -1,0 +1,36 @@
+/// What a loader gives: the training set, the test set where there is one, and what was odd.
+public struct DataBundle: Sendable {
+  /// The training samples.
+  public let train: ImageDataset
+  /// The test samples, with the training set's classes, channels and size.
+  public let test: ImageDataset?
+  /// What the data turned out to be.
+  public let kind: DataKind
+  /// Things a user should know: files left out, ignored files, incomplete sets.
+  public let warnings: [String]
+  /// The path as given, or `digits`.
+  public let path: String
+
+  /// Puts the parts together after checking that train and test fit each other.
+  /// - Throws: `DataError.inconsistent` when classes, channels or sizes differ.
+  public init(
+    train: ImageDataset, test: ImageDataset?, kind: DataKind, path: String, warnings: [String] = []
+  ) throws {
+    if let test {
+      guard test.classNames == train.classNames else {
+        throw DataError.inconsistent(path: path, reason: "train and test have other classes")
+      }
+      guard test.images.shape.dropFirst() == train.images.shape.dropFirst() else {
+        throw DataError.inconsistent(
+          path: path,
+          reason: "training images are \(train.images.shape.dropFirst()) (channels, rows, columns), "
+            + "test images \(test.images.shape.dropFirst())")
+      }
+    }
+    self.train = train
+    self.test = test
+    self.kind = kind
+    self.path = path
+    self.warnings = warnings
+  }
+}
