@@ -15,13 +15,14 @@ struct Bulwark: ParsableCommand {
       """,
     version: ToolVersion.current,
     subcommands: [
-      DataCommand.self
+      DataCommand.self, CheckpointCommand.self,
     ])
 
   static func main() {
     var verbose = false
     do {
       var command = try parseAsRoot()
+      Interruption.install(.endAtOnce)
       verbose = (command as? any ToolCommand)?.output.verbose ?? false
       try command.run()
     } catch let error where isParserError(error) {

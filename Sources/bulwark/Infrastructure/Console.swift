@@ -43,11 +43,11 @@ final class Console: @unchecked Sendable {
 
   /// The result: one JSON object with `--json`, else the given lines; with `--quiet` stdout still
   /// carries it.
-  func finish(_ result: ResultObject, text: () -> [String]) throws {
+  func finish(_ result: ResultObject, text: () throws -> [String]) throws {
     clearProgress()
     var result = result
     result.seconds = (seconds * 1000).rounded() / 1000
-    let lines = options.json ? [try result.line()] : text()
+    let lines = options.json ? [try result.line()] : try text()
     FileHandle.standardOutput.write(Data((lines.joined(separator: "\n") + "\n").utf8))
   }
 

@@ -30,10 +30,13 @@ enum Interruption {
     signal(SIGPIPE, SIG_IGN)
   }
 
-  /// Only what is allowed in a signal handler: an atomic and `_exit`.
+  /// Only what is allowed in a signal handler: an atomic, `write` and `_exit`.
   private static func received() {
     let earlier = signalsSeen.add(1, ordering: .relaxed).oldValue
     if earlier > 0 { _exit(ExitStatus.interruptedTwice.rawValue) }
-    if immediate.load(ordering: .relaxed) { _exit(ExitStatus.interrupted.rawValue) }
+    guard immediate.load(ordering: .relaxed) else { return }
+    let message: StaticString = "bulwark: interrupted.\nRun the same command again.\n"
+    _ = write(STDERR_FILENO, message.utf8Start, message.utf8CodeUnitCount)
+    _exit(ExitStatus.interrupted.rawValue)
   }
 }

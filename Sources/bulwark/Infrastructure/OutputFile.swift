@@ -1,7 +1,6 @@
 import Foundation
 
-/// Guards what a command writes: nothing existing is replaced unasked, and a file appears whole or
-/// not at all.
+/// Guards what a command writes: nothing existing is replaced unasked.
 enum OutputFile {
   /// Throws unless `path` is free or `force` is given, and unless its folder exists or can be
   /// created.
@@ -29,17 +28,6 @@ enum OutputFile {
       throw ToolError(
         summary: "\(path) cannot be created: \(parent.path) is not writable.",
         remedy: "Choose an --out in a folder you can write to.", category: .cannotCreate)
-    }
-  }
-
-  /// Writes `text` beside `path` and renames.
-  static func write(_ text: String, to path: String) throws {
-    do {
-      try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-    } catch {
-      throw ToolError(
-        summary: "Writing \(path) failed.", remedy: "Check that the disk has room, then try again.",
-        category: .inputOutput, causes: ["\(error)"])
     }
   }
 }

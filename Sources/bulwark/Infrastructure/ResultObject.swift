@@ -1,40 +1,5 @@
+import BulwarkStore
 import Foundation
-
-/// Any JSON value, for the parts of a result whose keys depend on the command.
-enum JSONValue: Encodable, Equatable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
-  ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral,
-  ExpressibleByStringInterpolation
-{
-  case string(String)
-  case integer(Int)
-  case number(Double)
-  case boolean(Bool)
-  case array([JSONValue])
-  case object([String: JSONValue])
-  case null
-
-  init(stringLiteral value: String) { self = .string(value) }
-  init(integerLiteral value: Int) { self = .integer(value) }
-  init(booleanLiteral value: Bool) { self = .boolean(value) }
-  init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
-  init(dictionaryLiteral elements: (String, JSONValue)...) {
-    self = .object(Dictionary(elements) { _, last in last })
-  }
-
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    switch self {
-    case .string(let value): try container.encode(value)
-    case .integer(let value): try container.encode(value)
-    // JSON has no infinity and no NaN.
-    case .number(let value) where value.isFinite: try container.encode(value)
-    case .boolean(let value): try container.encode(value)
-    case .array(let values): try container.encode(values)
-    case .object(let values): try container.encode(values)
-    case .number, .null: try container.encodeNil()
-    }
-  }
-}
 
 /// One measured number: never without its unit and, where it is a share, its count.
 struct MetricValue: Encodable, Equatable {
@@ -43,7 +8,8 @@ struct MetricValue: Encodable, Equatable {
   var n: Int?
 
   init(_ value: Double, unit: String, n: Int? = nil) {
-    self.value = .number(value)
+    // JSON has no infinity and no NaN.
+    self.value = value.isFinite ? .double(value) : .null
     self.unit = unit
     self.n = n
   }

@@ -1,0 +1,85 @@
+import Foundation
+import Testing
+
+@Suite("Promises of every subcommand")
+struct GeneralPromiseTests {
+  let tool = Tool()
+
+  @Test("--help and --version answer without LibTorch")
+  func helpNeedsNoLibTorch() async throws {
+    var tool = Tool()
+    tool.environment = ["BULWARK_LIBTORCH": "/nonexistent", "BULWARK_SHIM": "/nonexistent"]
+    for arguments in [["--help"], ["--version"], ["data", "inspect", "--help"]] {
+      let outcome = try await tool.start(arguments).outcome()
+      #expect(outcome.status == 0)
+      #expect(outcome.stderr.isEmpty)
+      #expect(!outcome.stdout.isEmpty)
+    }
+  }
+
+  @Test("A missing LibTorch is one sentence of what happened and one of what to do, exit code 66")
+  func missingLibTorch() async throws {
+    var tool = Tool()
+    tool.environment = ["BULWARK_LIBTORCH": "/nonexistent"]
+    let outcome = try await tool("data", "inspect", "digits")
+    #expect(outcome.status == 66)
+    #expect(outcome.stdout.isEmpty)
+    let lines = outcome.stderr.split(separator: "\n")
+    #expect(lines.count == 2)
+    #expect(lines.first?.contains("LibTorch 2.11.0 was not found in /nonexistent") == true)
+    #expect(lines.last?.contains("Scripts/setup") == true)
+    let verbose = try await tool("data", "inspect", "digits", "--verbose")
+    #expect(verbose.stderr.contains("because: "))
+  }
+
+  @Test("A LibTorch that is no library is refused in one sentence")
+  func wrongLibTorch() async throws {
+    let folder = try TemporaryFolder()
+    let libraries = folder.url.appendingPathComponent("torch/lib")
+    try FileManager.default.createDirectory(at: libraries, withIntermediateDirectories: true)
+    for name in ["libc10.so", "libtorch_cpu.so"] {
+      try Data("no library".utf8).write(to: libraries.appendingPathComponent(name))
+    }
+    var tool = Tool()
+    tool.environment = ["BULWARK_LIBTORCH": folder.url.path]
+    let outcome = try await tool("data", "inspect", "digits")
+    #expect(outcome.status == 66)
+    #expect(outcome.stderr.split(separator: "\n").count == 2)
+    #expect(outcome.stderr.contains("could not be loaded"))
+  }
+
+  @Test(
+    "Wrong usage is exit code 64",
+    arguments: [
+      ["nonsense"], ["data", "inspect"], ["data", "inspect", "digits", "--limit", "0"],
+      ["data", "inspect", "digits", "--nonsense"],
+      ["data", "inspect", "digits", "--channels", "2"],
+      ["data", "inspect", "digits", "--quiet", "--verbose"],
+      ["data", "inspect", "digits", "--data-kind", "photos"],
+    ])
+  func wrongUsage(arguments: [String]) async throws {
+    let outcome = try await tool.start(arguments).outcome()
+    #expect(outcome.status == 64)
+    #expect(outcome.stdout.isEmpty)
+    #expect(!outcome.stderr.isEmpty)
+  }
+
+  @Test("With --quiet nothing but errors goes to stderr, and the result still goes to stdout")
+  func quiet() async throws {
+    let outcome = try await tool("data", "inspect", "digits", "--quiet")
+    #expect(outcome.status == 0)
+    #expect(outcome.stderr.isEmpty)
+    #expect(outcome.stdout.contains("10 classes"))
+  }
+
+  @Test("A closed stdout does not crash the tool")
+  func closedPipe() async throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/sh")
+    process.arguments = ["-c", "'\(Tool.path)' data inspect digits | true"]
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0)
+  }
+}
