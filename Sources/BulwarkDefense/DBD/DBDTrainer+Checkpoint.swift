@@ -1,0 +1,68 @@
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+
+/// Snapshots that a run goes on from bit for bit.
+extension DBDTrainer {
+  /// Everything needed to go on from here.
+  public func snapshot() throws -> Checkpoint {
+    var checkpoint = try model.checkpoint(data: data)
+    let tensors: [(name: String, tensor: Tensor)] =
+      stage == .selfSupervision ? contrastiveOptimizer.state : optimizer.state
+    checkpoint.optimizer = Checkpoint.Optimizer(
+      tensors: StateDict(tensors.map { ($0.name, $0.tensor) }),
+      settings: try JSONValue(encoding: options))
+    checkpoint.progress = Checkpoint.Progress(stage: stage.rawValue, step: step, seed: session.seed)
+    checkpoint.history = history.series
+    checkpoint.states["loss_sum"] = StateDict([("value", try Tensor([lossSum]))])
+    if stage == .selfSupervision {
+      checkpoint.states["projection"] = StateDict(
+        try projection.state.snapshot().map { ($0.name, $0.tensor) })
+    }
+    if let average, stage == .semiSupervision {
+      checkpoint.states["average"] = StateDict(average.tensors.map { ($0.name, $0.tensor) })
+    }
+    if let split { checkpoint.indexSets["labeled_pool"] = split.labeled }
+    if let known = data.knownPoisons { checkpoint.indexSets["poisoned"] = known }
+    return checkpoint
+  }
+
+  /// Goes back to where a checkpoint of the same run was written.
+  ///
+  /// - Throws: `CheckpointUseError.otherRun` when seed, options or data differ.
+  public func restore(_ checkpoint: Checkpoint) throws {
+    guard let saved = Stage(rawValue: checkpoint.progress.stage) else {
+      throw CheckpointUseError.otherRun("its stage is '\(checkpoint.progress.stage)'")
+    }
+    guard checkpoint.progress.seed == session.seed else {
+      throw CheckpointUseError.otherRun("its seed is \(checkpoint.progress.seed)")
+    }
+    guard checkpoint.optimizer?.settings == (try JSONValue(encoding: options)) else {
+      throw CheckpointUseError.otherRun("its DBD settings differ")
+    }
+    guard try checkpoint.fingerprints["train"] == data.train.fingerprint else {
+      throw CheckpointUseError.otherRun("its training data have another fingerprint")
+    }
+    try model.load(checkpoint)
+    let tensors = checkpoint.optimizer?.tensors.pairs.map { (name: $0.0, tensor: $0.1) } ?? []
+    if saved == .selfSupervision {
+      try contrastiveOptimizer.load(tensors)
+      if let weights = checkpoint.states["projection"] {
+        try projection.state.load(weights.pairs.map { (name: $0.0, tensor: $0.1) })
+      }
+    } else {
+      try optimizer.load(tensors)
+    }
+    if let saved = checkpoint.states["average"] {
+      try average?.load(saved.pairs.map { (name: $0.0, tensor: $0.1) })
+    }
+    stage = saved
+    step = checkpoint.progress.step
+    history = MetricHistory(checkpoint.history)
+    lossSum = try checkpoint.states["loss_sum"]?["value"]?.item() ?? 0
+    split = checkpoint.indexSets["labeled_pool"].map {
+      LossSplit(labeled: $0, total: data.train.count)
+    }
+  }
+}

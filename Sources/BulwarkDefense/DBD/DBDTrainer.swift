@@ -1,0 +1,123 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+
+/// Decoupling-based backdoor defense (DBD; Huang, Li, Wu, Qin, Ren, ICLR 2022).
+///
+/// 1. Self-supervision: SimCLR on all images, labels ignored (`SelfSupervisionStage`).
+/// 2. Head: a linear layer on the frozen backbone, all given labels, symmetric cross-entropy
+///    (`HeadStage`).
+/// 3. Semi-supervision: before every epoch the samples are ranked by loss (`LossFilter`), those of
+///    low loss keep their label, and MixMatch trains the whole network (`MixMatchStage`).
+///
+/// After every stage the evidence is recorded: clean accuracy, attack success rate and filter purity
+/// where they can be known.
+public final class DBDTrainer {
+  /// The stages, in order.
+  public enum Stage: String, Sendable, Codable, CaseIterable {
+    case selfSupervision = "self_supervision"
+    case head
+    case semiSupervision = "semi_supervision"
+    case done
+  }
+
+  /// The model that is trained.
+  public let model: ImageClassifier
+  /// All numbers measured so far.
+  public internal(set) var history = MetricHistory()
+  /// Stage that runs next or now.
+  public internal(set) var stage = Stage.selfSupervision
+  /// Steps of that stage that are done.
+  public internal(set) var step = 0
+  /// The split that is in use, once stage 2 is over.
+  public internal(set) var split: LossSplit?
+
+  let data: TrainingData
+  let options: DBDOptions
+  let session: TrainingSession
+  let views: DBDViews
+  let projection: ProjectionHead
+  let contrastiveOptimizer: SGD
+  let optimizer: Adam
+  let average: WeightAverage?
+  var lossSum = 0.0
+
+  /// Prepares a run; nothing is computed yet.
+  public init(
+    _ architecture: Architecture, data: TrainingData, options: DBDOptions, views: DBDViews,
+    session: TrainingSession
+  ) throws {
+    self.data = data
+    self.options = options
+    self.session = session
+    self.views = views
+    model = try architecture.build(key: session.key.stream("weights"), device: session.device)
+    projection = try ProjectionHead(
+      input: model.backbone.featureCount, output: options.selfSupervision.embeddingSize,
+      key: session.key.stream("projection"), device: session.device)
+    let settings = options.selfSupervision
+    contrastiveOptimizer = SGD(
+      model.state.parameters.filter { [model] in !model.isHead($0.name) }
+        + projection.state.parameters,
+      learningRate: settings.learningRate, momentum: settings.momentum,
+      weightDecay: settings.weightDecay)
+    // One Adam for stages 2 and 3, as in the official code: what has no gradient in stage 2 keeps an
+    // untouched state.
+    optimizer = Adam(model.state.parameters, learningRate: options.head.learningRate)
+    average =
+      options.semiSupervision.averageDecay > 0
+      ? try WeightAverage(model.state, decay: options.semiSupervision.averageDecay) : nil
+  }
+
+  /// Runs all stages that are left.
+  ///
+  /// - Returns: the measurements of the final model.
+  /// - Throws: `TrainingInterrupted` after a checkpoint when the session was asked to stop.
+  public func run() throws -> [MetricValue] {
+    if stage == .selfSupervision {
+      if options.selfSupervision.enabled { try runSelfSupervision() }
+      try enter(.head)
+    }
+    if stage == .head {
+      try runHead()
+      try measure(at: .head)
+      try enter(.semiSupervision)
+    }
+    if stage == .semiSupervision {
+      try runSemiSupervision()
+      try average?.putInto(model.state)
+      try measure(at: .semiSupervision)
+      try enter(.done)
+    }
+    return try data.evaluator.measure(model, session: session)
+  }
+
+  private func enter(_ next: Stage) throws {
+    stage = next
+    step = 0
+    lossSum = 0
+    try session.keep(snapshot)
+  }
+
+  /// Reports a finished step, and stops or saves when it is time.
+  func finishedStep(of steps: Int, samples: Int) throws {
+    try session.finished(
+      stage: stage.rawValue, step: step, of: steps, samples: samples, snapshot: snapshot)
+  }
+
+  func record(_ value: MetricValue, at stage: Stage) {
+    history.record(value, stage: stage.rawValue, step: step)
+    session.tell(.metric(value, stage: stage.rawValue, step: step))
+  }
+
+  func measure(at stage: Stage) throws {
+    for value in try data.evaluator.measure(model, session: session) { record(value, at: stage) }
+    for value in try currentRanking(epoch: -1).evidence(
+      knownPoisons: data.knownPoisons, labeledCount: labeledCount(epoch: 0))
+    {
+      record(value, at: stage)
+    }
+  }
+}

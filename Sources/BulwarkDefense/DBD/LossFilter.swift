@@ -1,0 +1,109 @@
+import BulwarkNN
+import BulwarkTensor
+import BulwarkTraining
+
+/// All training samples with the loss of their given label: the higher, the more suspicious.
+public struct SuspicionRanking: Sendable {
+  /// Loss of each sample against its given label.
+  public let scores: [Double]
+  /// Most probable class of each sample.
+  public let predicted: [Int]
+  /// Given label of each sample.
+  public let labels: [Int]
+
+  /// A ranking from losses.
+  public init(scores: [Double], predicted: [Int], labels: [Int]) {
+    self.scores = scores
+    self.predicted = predicted
+    self.labels = labels
+  }
+
+  /// Positions from the lowest loss to the highest; ties keep the order of the data set.
+  public var ascending: [Int] {
+    scores.indices.sorted { (scores[$0], $0) < (scores[$1], $1) }
+  }
+
+  /// Positions from the most suspicious to the least.
+  public var descending: [Int] { ascending.reversed() }
+
+  /// What is known about the ranking when the true poisons are known; empty otherwise.
+  ///
+  /// - Parameter labeledCount: size of the labeled pool that the ranking would give.
+  public func evidence(knownPoisons: [Int]?, labeledCount: Int) -> [MetricValue] {
+    guard let knownPoisons, !knownPoisons.isEmpty else { return [] }
+    let truth = Set(knownPoisons)
+    let order = ascending
+    let top = order.suffix(truth.count).count { truth.contains($0) }
+    let kept = order.prefix(labeledCount).count { truth.contains($0) }
+    // Mann-Whitney: mean rank of the poisons, shifted and scaled to 0...1.
+    var rankSum = 0
+    for (rank, index) in order.enumerated() where truth.contains(index) { rankSum += rank }
+    let pairs = truth.count * (order.count - truth.count)
+    let wins = rankSum - truth.count * (truth.count - 1) / 2
+    return [
+      MetricValue(
+        Metric.filterPrecision, Double(top) / Double(truth.count), count: truth.count),
+      MetricValue(Metric.poisonsInLabeledPool, Double(kept), count: labeledCount),
+      MetricValue(
+        Metric.poisonShareOfLabeledPool, Double(kept) / Double(max(labeledCount, 1)),
+        count: labeledCount),
+      MetricValue(Metric.suspicionAUC, Double(wins) / Double(max(pairs, 1)), count: order.count),
+    ]
+  }
+}
+
+/// The two pools of an epoch of stage 3.
+public struct LossSplit: Sendable, Equatable {
+  /// Samples that keep their label, ascending positions.
+  public let labeled: [Int]
+  /// Samples whose label is ignored, ascending positions.
+  public let unlabeled: [Int]
+
+  /// Keeps the label of the `count` samples of lowest loss: over all samples (the official rule), or
+  /// the same share of every class.
+  public init(_ ranking: SuspicionRanking, count: Int, perClass: Bool) {
+    var kept = Set<Int>()
+    if perClass {
+      let share = Double(count) / Double(ranking.labels.count)
+      let members = Dictionary(grouping: ranking.ascending) { ranking.labels[$0] }
+      for list in members.values {
+        kept.formUnion(list.prefix(Int((share * Double(list.count)).rounded(.down))))
+      }
+    } else {
+      kept.formUnion(ranking.ascending.prefix(count))
+    }
+    labeled = kept.sorted()
+    unlabeled = ranking.labels.indices.filter { !kept.contains($0) }
+  }
+
+  init(labeled: [Int], total: Int) {
+    self.labeled = labeled
+    let kept = Set(labeled)
+    unlabeled = (0..<total).filter { !kept.contains($0) }
+  }
+}
+
+/// The filter of stage 3 (paper section 4.4; fact sheet 1.4): loss of every sample against its given
+/// label, evaluation mode, one random weak view a sample as in the official code.
+extension DBDTrainer {
+  /// The ranking before `epoch` of stage 3.
+  func currentRanking(epoch: Int) throws -> SuspicionRanking {
+    let key = session.key.stream("filter").step(epoch)
+    let logits = try model.logits(of: data.train, data.normalization, session: session) {
+      [views, session] pixels, batch in
+      try views.weak(pixels.to(session.device), key: key.step(batch))
+    }
+    let losses = try perSampleLoss(logits, Tensor(data.train.labels))
+    return SuspicionRanking(
+      scores: try losses.doubles(), predicted: try logits.argmax(1).integers(),
+      labels: data.train.labels)
+  }
+
+  /// Size of the labeled pool in `epoch` of stage 3.
+  func labeledCount(epoch: Int) -> Int {
+    let filter = options.filter
+    let progress = min(1, Double(epoch) / Double(max(filter.growthEpochs, 1)))
+    let share = filter.share + (filter.finalShare - filter.share) * progress
+    return Int(share * Double(data.train.count))
+  }
+}

@@ -1,0 +1,118 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkTensor
+import BulwarkTraining
+
+/// Stage 3: MixMatch (Berthelot et al. 2019) on the whole network (DBD section 4.4; fact sheet 1.4).
+extension DBDTrainer {
+  func runSemiSupervision() throws {
+    let settings = options.semiSupervision
+    guard settings.method != .none else { return }
+    let perEpoch = settings.stepsPerEpoch
+    let steps = settings.epochs * perEpoch
+    session.tell(.stage(name: stage.rawValue, step: step, steps: steps))
+    while step < steps {
+      let epoch = step / perEpoch
+      // A run that resumes inside an epoch goes on with the split it was written with.
+      let split = try step % perEpoch == 0 ? splitAnew(epoch: epoch) : (self.split ?? splitAnew(epoch: epoch))
+      self.split = split
+      let key = session.key.stream("semi_supervision").step(epoch)
+      var labeled = BatchWalk(
+        data.train, members: split.labeled, batchSize: settings.batchSize,
+        key: key.stream("labeled"), dropLast: true)
+      var unlabeled = BatchWalk(
+        data.train, members: split.unlabeled, batchSize: settings.batchSize,
+        key: key.stream("unlabeled"), dropLast: true)
+      while step < (epoch + 1) * perEpoch {
+        let within = step % perEpoch
+        optimizer.learningRate = rate(step: step, of: steps)
+        let stepKey = key.stream("view").step(within)
+        let loss =
+          settings.method == .mixMatch
+          ? try mixMatchLoss(
+            labeled: labeled.batch(step: within), unlabeled: unlabeled.batch(step: within),
+            weight: unlabeledWeight(epoch: epoch, step: within), key: stepKey)
+          : try tuningLoss(labeled.batch(step: within), key: stepKey)
+        try model.state.clearGradients()
+        try loss.backward()
+        try optimizer.step()
+        try average?.update(from: model.state)
+        lossSum += try loss.item()
+        step += 1
+        if step == (epoch + 1) * perEpoch { try finishEpoch(epoch, of: settings.epochs) }
+        try finishedStep(of: steps, samples: 2 * settings.batchSize)
+      }
+    }
+  }
+
+  private func splitAnew(epoch: Int) throws -> LossSplit {
+    let ranking = try currentRanking(epoch: epoch)
+    let count = labeledCount(epoch: epoch)
+    for value in ranking.evidence(knownPoisons: data.knownPoisons, labeledCount: count) {
+      record(value, at: .semiSupervision)
+    }
+    return LossSplit(ranking, count: count, perClass: options.filter.perClass)
+  }
+
+  private func finishEpoch(_ epoch: Int, of epochs: Int) throws {
+    let perEpoch = options.semiSupervision.stepsPerEpoch
+    record(
+      MetricValue(Metric.trainLoss, lossSum / Double(perEpoch), count: data.train.count),
+      at: .semiSupervision)
+    lossSum = 0
+    if epoch + 1 < epochs {
+      for value in try data.evaluator.measure(model, session: session) {
+        record(value, at: .semiSupervision)
+      }
+    }
+  }
+
+  private func rate(step: Int, of steps: Int) -> Double {
+    let schedule =
+      options.semiSupervision.cosine ? Schedule.cosine(total: Double(steps)) : Schedule.constant
+    return options.head.learningRate * schedule.factor(at: Double(step))
+  }
+
+  /// λ_u grows linearly over `rampEpochs`, counted from the start of stage 2.
+  func unlabeledWeight(epoch: Int, step: Int) -> Double {
+    let settings = options.semiSupervision
+    let time =
+      Double(options.head.epochs + epoch) + Double(step) / Double(settings.stepsPerEpoch)
+    return settings.unlabeledWeight * min(1, time / Double(max(settings.rampEpochs, 1)))
+  }
+
+  private func tuningLoss(_ batch: ImageDataset.Batch, key: RandomKey) throws -> Tensor {
+    let images = try views.weak(batch.images.to(session.device), key: key)
+    let labels = try batch.labels.to(session.device)
+    return try session.inPrecision {
+      try model.logits(images, .training).to(.float32).crossEntropy(labels)
+    }
+  }
+
+  private func mixMatchLoss(
+    labeled: ImageDataset.Batch, unlabeled: ImageDataset.Batch, weight: Double, key: RandomKey
+  ) throws -> Tensor {
+    let settings = options.semiSupervision
+    let device = session.device
+    let pixels = try unlabeled.images.to(device)
+    let x = try views.weak(labeled.images.to(device), key: key.stream("labeled"))
+    let first = try views.weak(pixels, key: key.stream("first"))
+    let second = try views.weak(pixels, key: key.stream("second"))
+    let targets = try labeled.labels.to(device).oneHot(data.train.classNames.count)
+    // The official code guesses in training mode: batch norm uses and learns batch statistics.
+    let guess = try withoutGradients {
+      try session.inPrecision {
+        try MixMatch.sharpened(
+          [model.logits(first, .training), model.logits(second, .training)],
+          temperature: settings.temperature)
+      }
+    }
+    let mixed = try MixMatch.mixed(
+      inputs: [x, first, second], targets: [targets, guess, guess], alpha: settings.mixupAlpha,
+      key: key.stream("mixup"))
+    let groups = try MixMatch.interleaved(mixed.inputs)
+    let outputs = try MixMatch.interleaved(
+      groups.map { group in try session.inPrecision { try model.logits(group, .training) } })
+    return try MixMatch.loss(outputs.map { try $0.to(.float32) }, mixed.targets, weight: weight)
+  }
+}

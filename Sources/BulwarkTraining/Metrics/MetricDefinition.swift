@@ -1,0 +1,90 @@
+/// What a number means: every number that Bulwark prints or stores has an entry in `Metric`.
+public struct MetricDefinition: Sendable, Hashable {
+  /// Which way is good.
+  public enum Direction: String, Sendable, Codable {
+    /// More is better.
+    case higher
+    /// Less is better.
+    case lower
+    /// Neither: the number describes.
+    case neutral
+  }
+
+  /// Name in tables, JSON and HDF5, snake case.
+  public let name: String
+  /// Unit: `fraction` (0...1), `nats`, `samples`, `seconds`, ...
+  public let unit: String
+  /// Which way is good.
+  public let direction: Direction
+  /// How it is computed.
+  public let formula: String
+  /// Where the definition comes from.
+  public let source: String
+}
+
+/// The metric dictionary.
+public enum Metric {
+  /// Share of clean test images given their true label.
+  public static let cleanAccuracy = MetricDefinition(
+    name: "clean_accuracy", unit: "fraction", direction: .higher,
+    formula: "correct / n over clean test images", source: "DBD (Huang et al. 2022), BA")
+  /// Share of triggered test images of other classes that are given the target label.
+  public static let attackSuccessRate = MetricDefinition(
+    name: "attack_success_rate", unit: "fraction", direction: .lower,
+    formula: "predicted as target / n over triggered test images whose true label is not the target",
+    source: "DBD (Huang et al. 2022), ASR")
+  /// Share of triggered test images given their true label.
+  public static let robustAccuracy = MetricDefinition(
+    name: "robust_accuracy", unit: "fraction", direction: .higher,
+    formula: "predicted as true label / n over triggered test images whose true label is not the "
+      + "target", source: "BackdoorBench (Wu et al. 2022), RA")
+  /// Share of training images given their stored label.
+  public static let trainAccuracy = MetricDefinition(
+    name: "train_accuracy", unit: "fraction", direction: .higher,
+    formula: "predicted as stored label / n over training images", source: "common")
+  /// Mean training loss of an epoch.
+  public static let trainLoss = MetricDefinition(
+    name: "train_loss", unit: "nats", direction: .lower,
+    formula: "mean loss of the steps of an epoch", source: "common")
+  /// Poisons among the most suspicious samples.
+  public static let filterPrecision = MetricDefinition(
+    name: "filter_precision", unit: "fraction", direction: .higher,
+    formula: "true poisons among the p most suspicious samples / p, p = number of true poisons",
+    source: "DBD rebuttal, filter quality")
+  /// Poisons that stay in the labeled pool.
+  public static let poisonsInLabeledPool = MetricDefinition(
+    name: "poisons_in_labeled_pool", unit: "samples", direction: .lower,
+    formula: "true poisons among the samples that keep their label", source: "DBD official log")
+  /// Poisons that stay in the labeled pool, as a share of the pool.
+  public static let poisonShareOfLabeledPool = MetricDefinition(
+    name: "poison_share_of_labeled_pool", unit: "fraction", direction: .lower,
+    formula: "poisons_in_labeled_pool / size of the pool", source: "DBD official log")
+  /// Ranking quality of the suspicion score.
+  public static let suspicionAUC = MetricDefinition(
+    name: "suspicion_auc", unit: "fraction", direction: .higher,
+    formula: "probability that a true poison is ranked above a clean sample (ties half)",
+    source: "area under the ROC curve")
+
+  /// Every definition.
+  public static let all = [
+    cleanAccuracy, attackSuccessRate, robustAccuracy, trainAccuracy, trainLoss, filterPrecision,
+    poisonsInLabeledPool, poisonShareOfLabeledPool, suspicionAUC,
+  ]
+}
+
+/// One measured number with its meaning.
+public struct MetricValue: Sendable, Hashable {
+  /// What it is.
+  public let definition: MetricDefinition
+  /// The number, in the definition's unit.
+  public let value: Double
+  /// Number of samples behind it.
+  public let count: Int
+
+  /// Names a number.
+  public init(_ definition: MetricDefinition, _ value: Double, count: Int) {
+    self.definition = definition
+    self.value = value
+    self.count = count
+  }
+}

@@ -1,0 +1,132 @@
+import BulwarkStore
+import BulwarkTensor
+import Foundation
+import Yams
+
+/// A recipe as a tree of keys, before it becomes typed settings.
+///
+/// A tree starts as the defaults of the settings it is for; a file and `--set key=value` overrides
+/// are laid over it. Only keys that the defaults have are accepted, so a typo is an error.
+public struct RecipeTree: Sendable, Equatable {
+  /// The settings, every key present, in snake case.
+  public private(set) var root: JSONValue
+
+  /// The defaults of some settings.
+  public init<Settings: Encodable>(defaults: Settings) throws {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    root = try JSONDecoder().decode(JSONValue.self, from: encoder.encode(defaults))
+  }
+
+  /// Lays the keys of a YAML text over the tree.
+  ///
+  /// - Parameter file: name for error messages.
+  /// - Throws: `RecipeError` for text that is not YAML, for an unknown key and for a wrong type.
+  public mutating func overlay(yaml text: String, file: String) throws {
+    let parsed: Any?
+    do {
+      parsed = try Yams.load(yaml: text)
+    } catch {
+      throw RecipeError.notYAML(file: file, cause: "\(error)")
+    }
+    guard let parsed else { return }
+    root = try RecipeTree.merged(root, with: RecipeTree.json(parsed, file: file), path: "", file: file)
+  }
+
+  /// Lays one `key.path=value` over the tree; the value is read as YAML.
+  public mutating func overlay(assignment: String) throws {
+    guard let equals = assignment.firstIndex(of: "="), equals != assignment.startIndex else {
+      throw RecipeError.badAssignment(assignment)
+    }
+    let keys = assignment[..<equals].split(separator: ".").map(String.init)
+    let text = String(assignment[assignment.index(after: equals)...])
+    var value = try RecipeTree.json(try Yams.load(yaml: text) ?? "", file: "--set")
+    for key in keys.reversed() { value = .object([key: value]) }
+    root = try RecipeTree.merged(root, with: value, path: "", file: "--set")
+  }
+
+  /// The typed settings.
+  public func settings<Settings: Decodable>(as type: Settings.Type = Settings.self) throws
+    -> Settings
+  {
+    do {
+      let decoder = JSONDecoder()
+      decoder.keyDecodingStrategy = .convertFromSnakeCase
+      return try decoder.decode(type, from: Data(root.text().utf8))
+    } catch let error as DecodingError {
+      throw RecipeError.unfit(cause: RecipeTree.describe(error))
+    }
+  }
+
+  /// The whole tree as YAML with sorted keys: the resolved recipe.
+  public func yaml() throws -> String {
+    let text = try root.text()
+    let object = try JSONSerialization.jsonObject(with: Data(text.utf8))
+    return try Yams.dump(object: object, sortKeys: true)
+  }
+
+  private static func describe(_ error: DecodingError) -> String {
+    switch error {
+    case .dataCorrupted(let context), .keyNotFound(_, let context),
+      .typeMismatch(_, let context), .valueNotFound(_, let context):
+      let path = context.codingPath.map(\.stringValue).joined(separator: ".")
+      return "\(path.isEmpty ? "recipe" : path): \(context.debugDescription)"
+    @unknown default: return "\(error)"
+    }
+  }
+
+  private static func json(_ value: Any, file: String) throws -> JSONValue {
+    switch value {
+    case let value as [AnyHashable: Any]:
+      var members: [String: JSONValue] = [:]
+      for (key, member) in value { members["\(key)"] = try json(member, file: file) }
+      return .object(members)
+    case let value as [Any]: return .array(try value.map { try json($0, file: file) })
+    case let value as Bool: return .bool(value)
+    case let value as Int: return .int(value)
+    case let value as Double: return .double(value)
+    case let value as String: return .string(value)
+    case is NSNull: return .null
+    default: throw RecipeError.notYAML(file: file, cause: "a value of type \(type(of: value))")
+    }
+  }
+
+  private static func merged(
+    _ base: JSONValue, with over: JSONValue, path: String, file: String
+  ) throws -> JSONValue {
+    func child(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
+    switch (base, over) {
+    case (.object(var members), .object(let others)):
+      for (key, value) in others {
+        guard let known = members[key] else {
+          throw RecipeError.unknownKey(
+            child(key), file: file, nearest: nearestName(to: key, in: members.keys.sorted()),
+            known: members.keys.sorted())
+        }
+        members[key] = try merged(known, with: value, path: child(key), file: file)
+      }
+      return .object(members)
+    case (.double, .int(let value)): return .double(Double(value))
+    case (.int, .double(let value)) where value == value.rounded(): return .int(Int(value))
+    // A default such as 1.0 is stored as a whole number; any number may stand there.
+    case (.int, .double), (.double, .double), (.int, .int), (.bool, .bool), (.string, .string),
+      (.array, .array):
+      return over
+    case (.string, .int(let value)): return .string("\(value)")
+    default:
+      throw RecipeError.wrongType(
+        path, file: file, expected: kind(base), found: kind(over))
+    }
+  }
+
+  private static func kind(_ value: JSONValue) -> String {
+    switch value {
+    case .null: "nothing"
+    case .bool: "true or false"
+    case .int, .double: "a number"
+    case .string: "text"
+    case .array: "a list"
+    case .object: "a group of keys"
+    }
+  }
+}
