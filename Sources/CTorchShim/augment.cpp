@@ -397,8 +397,8 @@ extern "C" bw_status bw_augment(bw_tensor images, bw_tensor parameters, const in
     }
     at::Tensor made = at::empty({in.size(0), in.size(1), height, width}, at::kFloat);
     const Job job{in.const_data_ptr(), in.scalar_type() == at::kByte, in.size(0), in.size(1),
-                  in.size(2), in.size(3), largest, drawn.const_data_ptr<float>(), list, steps,
-                  constants, made.mutable_data_ptr<float>()};
+                  in.size(2), in.size(3), largest, static_cast<const float *>(drawn.const_data_ptr()), list, steps,
+                  constants, static_cast<float *>(made.mutable_data_ptr())};
     // Threads of our own: at::parallel_for is serial in code compiled without OpenMP.
     const int64_t threads =
         std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), job.batch / 16));
