@@ -326,10 +326,7 @@ struct Job {
   float *out;
 };
 
-BW_CLONES void run_samples(const Job &job, int64_t begin, int64_t end) {
-  Scratch scratch;
-  scratch.first.resize(job.largest);
-  scratch.second.resize(job.largest);
+BW_CLONES void run_clones(const Job &job, int64_t begin, int64_t end, Scratch &scratch) {
   const int64_t size = job.channels * job.height * job.width;
   for (int64_t sample = begin; sample < end; sample++) {
     Image image{scratch.first.data(), scratch.second.data(), job.channels, job.height, job.width};
@@ -356,6 +353,14 @@ BW_CLONES void run_samples(const Job &job, int64_t begin, int64_t end) {
     const int64_t made = image.channels * image.area();
     std::memcpy(job.out + sample * made, image.data, made * sizeof(float));
   }
+}
+
+// Clang drops constructors that only a cloned function uses, so the scratch space is made outside.
+void run_samples(const Job &job, int64_t begin, int64_t end) {
+  Scratch scratch;
+  scratch.first.resize(job.largest);
+  scratch.second.resize(job.largest);
+  run_clones(job, begin, end, scratch);
 }
 
 }  // namespace
@@ -397,8 +402,9 @@ extern "C" bw_status bw_augment(bw_tensor images, bw_tensor parameters, const in
     }
     at::Tensor made = at::empty({in.size(0), in.size(1), height, width}, at::kFloat);
     const Job job{in.const_data_ptr(), in.scalar_type() == at::kByte, in.size(0), in.size(1),
-                  in.size(2), in.size(3), largest, static_cast<const float *>(drawn.const_data_ptr()), list, steps,
-                  constants, static_cast<float *>(made.mutable_data_ptr())};
+                  in.size(2), in.size(3), largest,
+                  static_cast<const float *>(drawn.const_data_ptr()), list, steps, constants,
+                  static_cast<float *>(made.mutable_data_ptr())};
     // Threads of our own: at::parallel_for is serial in code compiled without OpenMP.
     const int64_t threads =
         std::max<int64_t>(1, std::min<int64_t>(at::get_num_threads(), job.batch / 16));
