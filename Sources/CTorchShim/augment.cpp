@@ -14,12 +14,6 @@
 using namespace bulwark;
 
 #define BW_INLINE static inline __attribute__((always_inline))
-#if defined(__x86_64__) && defined(__linux__)
-// One version with AVX2 and one for every x86-64 processor, chosen when the library is loaded.
-#define BW_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define BW_CLONES
-#endif
 
 namespace {
 
@@ -326,7 +320,7 @@ struct Job {
   float *out;
 };
 
-BW_CLONES void run_clones(const Job &job, int64_t begin, int64_t end, Scratch &scratch) {
+BW_INLINE void run_body(const Job &job, int64_t begin, int64_t end, Scratch &scratch) {
   const int64_t size = job.channels * job.height * job.width;
   for (int64_t sample = begin; sample < end; sample++) {
     Image image{scratch.first.data(), scratch.second.data(), job.channels, job.height, job.width};
@@ -355,12 +349,23 @@ BW_CLONES void run_clones(const Job &job, int64_t begin, int64_t end, Scratch &s
   }
 }
 
-// Clang drops constructors that only a cloned function uses, so the scratch space is made outside.
+#if defined(__x86_64__)
+__attribute__((target("avx2,fma"))) void run_avx2(const Job &job, int64_t begin, int64_t end,
+                                                  Scratch &scratch) {
+  run_body(job, begin, end, scratch);
+}
+#endif
+
 void run_samples(const Job &job, int64_t begin, int64_t end) {
   Scratch scratch;
   scratch.first.resize(job.largest);
   scratch.second.resize(job.largest);
-  run_clones(job, begin, end, scratch);
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+    return run_avx2(job, begin, end, scratch);
+  }
+#endif
+  run_body(job, begin, end, scratch);
 }
 
 }  // namespace
