@@ -1,6 +1,8 @@
 // Element-wise functions, reductions and changes of shape.
 #include "shim.h"
 
+#include <cmath>
+
 using namespace bulwark;
 
 namespace {
@@ -97,7 +99,12 @@ bw_status bw_binary(bw_binary_op op, bw_tensor a, bw_tensor b, bw_tensor *out) {
 }
 
 bw_status bw_binary_scalar(bw_binary_op op, bw_tensor a, double b, bw_tensor *out) {
-  BW_TRY(*out = wrap(binary(op, tensor(a), at::Scalar(b))))
+  // As in Python, a whole number leaves a tensor of integers a tensor of integers.
+  BW_TRY({
+    auto &value = tensor(a);
+    const bool whole = at::isIntegralType(value.scalar_type(), false) && b == std::floor(b);
+    *out = wrap(binary(op, value, whole ? at::Scalar(static_cast<int64_t>(b)) : at::Scalar(b)));
+  })
 }
 
 bw_status bw_clamp(bw_tensor a, double low, double high, bw_tensor *out) {
