@@ -15,7 +15,7 @@ struct Bulwark: ParsableCommand {
       """,
     version: ToolVersion.current,
     subcommands: [
-      DataCommand.self, CheckpointCommand.self,
+      DataCommand.self, FlagCommand.self, EvaluateCommand.self, CheckpointCommand.self,
     ])
 
   static func main() {

@@ -21,8 +21,8 @@ struct InfrastructureTests {
   func resultObject() throws {
     var result = ResultObject(command: "evaluate")
     result.metrics = [
-      "clean_accuracy": MetricValue(0.953, unit: "fraction", n: 360),
-      "attack_success_rate": MetricValue(.nan, unit: "fraction"),
+      "clean_accuracy": ResultMetric(0.953, unit: "fraction", n: 360),
+      "attack_success_rate": ResultMetric(.nan, unit: "fraction"),
     ]
     result.inputs = ["data": "a/b"]
     let line = try result.line()

@@ -5,5 +5,8 @@ struct CheckpointCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "checkpoint",
     abstract: "Inspect, verify, import and export checkpoints.",
-    subcommands: [CheckpointInspectCommand.self, CheckpointVerifyCommand.self])
+    subcommands: [
+      CheckpointInspectCommand.self, CheckpointVerifyCommand.self, CheckpointImportCommand.self,
+      CheckpointExportCommand.self,
+    ])
 }

@@ -4,5 +4,5 @@ import ArgumentParser
 struct DataCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "data", abstract: "Inspect and poison data sets.",
-    subcommands: [DataInspectCommand.self])
+    subcommands: [DataInspectCommand.self, DataPoisonCommand.self])
 }

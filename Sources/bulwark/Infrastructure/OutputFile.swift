@@ -31,3 +31,17 @@ enum OutputFile {
     }
   }
 }
+
+extension OutputFile {
+  /// Makes a folder and those above it, unless it is there.
+  static func makeFolder(_ path: String) throws {
+    do {
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    } catch {
+      throw ToolError(
+        summary: "The folder \(path) cannot be created.",
+        remedy: "Choose an --out in a folder you can write to.", category: .cannotCreate,
+        causes: ["\(error)"])
+    }
+  }
+}

@@ -1,8 +1,9 @@
 import BulwarkStore
+import BulwarkTraining
 import Foundation
 
 /// One measured number: never without its unit and, where it is a share, its count.
-struct MetricValue: Encodable, Equatable {
+struct ResultMetric: Encodable, Equatable {
   var value: JSONValue
   var unit: String
   var n: Int?
@@ -15,19 +16,29 @@ struct MetricValue: Encodable, Equatable {
   }
 }
 
+extension [MetricValue] {
+  /// The measurements under the names of the metric dictionary.
+  var byName: [String: ResultMetric] {
+    Dictionary(
+      map {
+        ($0.definition.name, ResultMetric($0.value, unit: $0.definition.unit, n: $0.count))
+      }, uniquingKeysWith: { $1 })
+  }
+}
+
 /// The result of a command as one JSON object, schema `bulwark.result/1`: one line, keys sorted.
 struct ResultObject: Encodable {
   /// The metrics of one of several models or methods.
   struct Row: Encodable {
     var name: String
-    var metrics: [String: MetricValue]
+    var metrics: [String: ResultMetric]
   }
 
   let schema = "bulwark.result/1"
   let version = ToolVersion.current
   var command: String
   var seconds: Double = 0
-  var metrics: [String: MetricValue]?
+  var metrics: [String: ResultMetric]?
   var rows: [Row]?
   /// Paths and digests of what was read.
   var inputs: [String: JSONValue] = [:]

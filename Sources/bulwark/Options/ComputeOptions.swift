@@ -1,4 +1,6 @@
 import ArgumentParser
+import BulwarkTensor
+import BulwarkTraining
 
 /// Where and how the numbers are computed.
 struct ComputeOptions: ParsableArguments {
@@ -6,7 +8,7 @@ struct ComputeOptions: ParsableArguments {
   var device: DeviceChoice?
 
   @Option(help: "Arithmetic: bf16, fp32 or auto.")
-  var precision: PrecisionChoice?
+  var precision: Precision?
 
   @Option(help: "CPU threads; default: one for each core.")
   var threads: Int?
@@ -50,7 +52,15 @@ enum DeviceChoice: Equatable, ExpressibleByArgument {
   }
 }
 
-/// The value of `--precision`.
-enum PrecisionChoice: String, CaseIterable, ExpressibleByArgument {
-  case bf16, fp32, auto
+extension Precision: ExpressibleByArgument {}
+
+extension ComputeOptions {
+  /// Sets the number of threads and finds the device.
+  ///
+  /// - Throws: `TensorError` when LibTorch or the device is missing.
+  func resolveDevice() throws -> Device {
+    let runtime = try Runtime.shared()
+    if let threads { try runtime.setThreadCount(threads) }
+    return try Device(parsing: (device ?? .automatic).name)
+  }
 }

@@ -1,0 +1,51 @@
+import ArgumentParser
+import BulwarkData
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+
+/// `bulwark evaluate`: every metric of a checkpoint on a data set.
+struct EvaluateCommand: ToolCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "evaluate",
+    abstract: "Measure a checkpoint on a data set: clean accuracy, attack success rate.")
+
+  @Argument(help: "The checkpoint.")
+  var checkpoint: String
+
+  @Option(help: "The data set; its test part is measured, or all of it where it has none.")
+  var data: String
+
+  @OptionGroup(title: "Reading the data")
+  var dataOptions: DataSetOptions
+
+  @OptionGroup(title: "Computing")
+  var compute: ComputeOptions
+
+  @OptionGroup(title: "Output")
+  var output: OutputOptions
+
+  func run() throws {
+    let console = Console(output)
+    let device = try compute.resolveDevice()
+    let loaded = try LoadedModel(checkpoint, device: device)
+    let bundle = try console.load(data, options: dataOptions)
+    let test = bundle.test ?? bundle.train
+    if bundle.test == nil { console.note("\(data) has no test part; measuring all of it") }
+    try loaded.check(test, path: data)
+    console.note("measuring \(test.count) images")
+    let session = try TrainingSession(
+      seed: 0, device: device, precision: compute.precision ?? .auto)
+    let evaluator = Evaluator(test: test, triggered: nil, normalization: loaded.normalization)
+    let values = try evaluator.measure(loaded.model, session: session)
+
+    var result = ResultObject(command: "evaluate")
+    result.inputs = try bundle.inputs.merging(loaded.inputs) { $1 }
+    result.metrics = values.byName
+    try console.finish(result) {
+      var table = Table("metric", "value", "n")
+      table.rows = values.map { [$0.definition.name, spokenMetric($0), String($0.count)] }
+      return table.lines()
+    }
+  }
+}

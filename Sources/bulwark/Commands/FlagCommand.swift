@@ -1,0 +1,118 @@
+import ArgumentParser
+import BulwarkData
+import BulwarkDefense
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+import Foundation
+
+/// `bulwark flag`: which training samples a checkpoint finds suspicious.
+struct FlagCommand: ToolCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "flag",
+    abstract: "Rank training samples by how suspicious a checkpoint finds them.",
+    discussion: """
+      The score of a sample is the symmetric cross-entropy of the model against the given label, \
+      in evaluation mode, without augmentation: the higher, the more suspicious. All samples are \
+      ranked; flagged are the first --count, or, without it, all whose label the model disputes.
+      """)
+
+  @Argument(help: "The checkpoint: of a DBD run, or any other.")
+  var checkpoint: String
+
+  @Option(help: "The training set as it was given to the model.")
+  var data: String
+
+  @Option(help: "Where to write: the list goes to OUT.json and OUT.h5.")
+  var out: String
+
+  @Option(help: "Flag this many samples, the most suspicious ones.")
+  var count: Int?
+
+  @Option(help: "Index list of the true poisons, to measure against.")
+  var truth: String?
+
+  @Flag(help: "Replace existing lists.")
+  var force = false
+
+  @OptionGroup(title: "Reading the data")
+  var dataOptions: DataSetOptions
+
+  @OptionGroup(title: "Computing")
+  var compute: ComputeOptions
+
+  @OptionGroup(title: "Output")
+  var output: OutputOptions
+
+  func validate() throws {
+    if let count, count < 1 {
+      throw ValidationError("--count is \(count); give a number of at least 1.")
+    }
+  }
+
+  func run() throws {
+    let console = Console(output)
+    for suffix in [".json", ".h5"] { try OutputFile.claim(out + suffix, force: force) }
+    let device = try compute.resolveDevice()
+    let loaded = try LoadedModel(checkpoint, device: device)
+    let bundle = try console.load(data, options: dataOptions)
+    let train = bundle.train
+    try loaded.check(train, path: data)
+    let known = try truth.map { try IndexList.read($0, below: train.count) }
+
+    console.note("ranking \(train.count) samples")
+    let session = try TrainingSession(
+      seed: 0, device: device, precision: compute.precision ?? .auto)
+    let logits = try loaded.model.logits(of: train, loaded.normalization, session: session)
+    let ranking = SuspicionRanking(
+      scores: try SymmetricCrossEntropy().perSample(logits, Tensor(train.labels)).doubles(),
+      predicted: try logits.argmax(1).integers(), labels: train.labels)
+    let flagged = ranking.flagged(count: count)
+
+    var result = ResultObject(command: "flag")
+    result.inputs = try bundle.inputs.merging(loaded.inputs) { $1 }
+    let paths = try SuspicionListFile(
+      ranking: ranking, flagged: flagged, dataset: train, origin: result.inputs
+    ).write(base: out, overwrite: force)
+    result.outputs = ["json": .string(paths.json), "hdf5": .string(paths.hdf5)]
+    let evidence = ranking.evidence(
+      knownPoisons: try known ?? loaded.knownPoisons(of: train.fingerprint),
+      labeledCount: train.count / 2)
+    result.metrics = evidence.byName
+    result.details = ["samples": .int(train.count), "flagged": .int(flagged.count)]
+    try console.finish(result) {
+      var lines = ["\(flagged.count) of \(train.count) samples flagged; the most suspicious:", ""]
+      lines += topOfList(ranking, of: train).lines() + [""]
+      lines += evidence.map { "\($0.definition.name): \(spokenMetric($0))" }
+      return lines + ["written: \(paths.json), \(paths.hdf5)"]
+    }
+  }
+
+  private func topOfList(_ ranking: SuspicionRanking, of train: ImageDataset) -> Table {
+    var table = Table("rank", "index", "score", "given", "predicted")
+    for (rank, index) in ranking.descending.prefix(10).enumerated() {
+      table.rows.append([
+        String(rank + 1), String(index), String(format: "%.3f", ranking.scores[index]),
+        train.classNames[ranking.labels[index]], train.classNames[ranking.predicted[index]],
+      ])
+    }
+    return table
+  }
+}
+
+extension SuspicionRanking {
+  /// The flagged positions, most suspicious first: the first `count`, or all whose label the model
+  /// disputes.
+  func flagged(count: Int?) -> [Int] {
+    if let count { return Array(descending.prefix(count)) }
+    return descending.filter { predicted[$0] != labels[$0] }
+  }
+}
+
+extension LoadedModel {
+  /// The true poisons that the checkpoint records, when it was trained on these very data.
+  func knownPoisons(of fingerprint: String) -> [Int]? {
+    checkpoint.fingerprints["train"] == fingerprint ? checkpoint.indexSets["poisoned"] : nil
+  }
+}

@@ -1,0 +1,47 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+
+/// A checkpoint ready to compute, checked against the data it is used on.
+struct LoadedModel {
+  let path: String
+  let checkpoint: Checkpoint
+  let model: ImageClassifier
+  let normalization: Normalize
+
+  init(_ path: String, device: Device) throws {
+    self.path = path
+    checkpoint = try Checkpoint(reading: path)
+    normalization = try checkpoint.inputNormalization()
+    model = try ImageClassifier.restored(from: checkpoint, device: device)
+  }
+
+  /// Throws unless the images have the channels and the classes that the model was trained on.
+  func check(_ dataset: ImageDataset, path dataPath: String) throws {
+    let architecture = model.architecture
+    guard dataset.channels == architecture.channels else {
+      throw ToolError(
+        summary: "\(path) was trained on images of \(architecture.channels) channel(s), "
+          + "\(dataPath) has \(dataset.channels).",
+        remedy: "Convert the images with --channels \(architecture.channels).", category: .badData)
+    }
+    guard dataset.classCount == architecture.classes else {
+      throw ToolError(
+        summary: "\(path) knows \(architecture.classes) classes, \(dataPath) has "
+          + "\(dataset.classCount).",
+        remedy: "Use the data set that the model was trained on.", category: .badData)
+    }
+    if !checkpoint.classNames.isEmpty, checkpoint.classNames != dataset.classNames {
+      throw ToolError(
+        summary: "\(path) names its classes \(checkpoint.classNames.joined(separator: ", ")), "
+          + "\(dataPath) names them \(dataset.classNames.joined(separator: ", ")).",
+        remedy: "Bring the classes into the order that the model was trained with.",
+        category: .badData)
+    }
+  }
+
+  /// The checkpoint as a result's `inputs` name it.
+  var inputs: [String: JSONValue] { ["checkpoint": .string(path)] }
+}
