@@ -10,12 +10,20 @@ public struct DataBundle: Sendable {
   public let warnings: [String]
   /// The path as given, or `digits`.
   public let path: String
+  /// Named positions in the training set, for example `poisoned`, where the data set stores them.
+  public let indexSets: [String: [Int]]
 
   /// Puts the parts together after checking that train and test fit each other.
   /// - Throws: `DataError.inconsistent` when classes, channels or sizes differ.
   public init(
-    train: ImageDataset, test: ImageDataset?, kind: DataKind, path: String, warnings: [String] = []
+    train: ImageDataset, test: ImageDataset?, kind: DataKind, path: String,
+    warnings: [String] = [], indexSets: [String: [Int]] = [:]
   ) throws {
+    for (name, indices) in indexSets {
+      guard let wrong = indices.first(where: { !(0..<train.count).contains($0) }) else { continue }
+      throw DataError.inconsistent(
+        path: path, reason: "index set '\(name)' names sample \(wrong) of \(train.count)")
+    }
     if let test {
       guard test.classNames == train.classNames else {
         throw DataError.inconsistent(path: path, reason: "train and test have other classes")
@@ -32,5 +40,6 @@ public struct DataBundle: Sendable {
     self.kind = kind
     self.path = path
     self.warnings = warnings
+    self.indexSets = indexSets
   }
 }

@@ -1,3 +1,4 @@
+import BulwarkStore
 import BulwarkTensor
 
 /// Loads image data sets of every kind; the kind is detected unless the options give it.
@@ -45,7 +46,8 @@ public enum DataSource {
 
   private static func locateFile(_ path: String, kind: DataKind?) throws -> Place {
     let start = try FileBytes.read(path, limit: 8)
-    if start == [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A] || kind == .hdf5 {
+    let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
+    if kind == .hdf5 || DatasetFile.isOne(path) || start == signature {
       return Place(kind: .hdf5, path: path)
     }
     if [".tar", ".tar.gz", ".tgz", ".tar.xz", ".zip"].contains(where: path.hasSuffix) {
@@ -54,7 +56,8 @@ public enum DataSource {
     }
     throw DataError.unknownKind(
       path: path,
-      found: "it is a file but no HDF5 data set (it starts with \(ImageCodec.hexadecimal(start)))")
+      found: "it is a file but no Bulwark HDF5 data set (it starts with "
+        + "\(ImageCodec.hexadecimal(start)))")
   }
 
   private static func locateFolder(_ path: String, kind: DataKind?) throws -> Place {

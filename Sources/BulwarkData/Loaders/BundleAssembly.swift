@@ -19,14 +19,16 @@ enum BundleAssembly {
   }
 
   /// Applies the limits, then brings the images to the size and channels asked for.
+  ///
+  /// `indexSets` must already fit the limited training set.
   static func bundle(
     train: ImageDataset, test: ImageDataset?, kind: DataKind, path: String, options: DataOptions,
-    warnings: [String] = []
+    warnings: [String] = [], indexSets: [String: [Int]] = [:]
   ) throws -> DataBundle {
     try DataBundle(
       train: shaped(limited(train, options.limit), options),
       test: test.map { try shaped(limited($0, options.testLimit), options) }, kind: kind,
-      path: path, warnings: warnings)
+      path: path, warnings: warnings, indexSets: indexSets)
   }
 
   private static func limited(_ dataset: ImageDataset, _ limit: Int?) throws -> ImageDataset {
