@@ -12,9 +12,9 @@ struct DataPoisonCommand: ToolCommand {
     commandName: "poison",
     abstract: "Write a poisoned copy of a data set with the ground-truth index list beside it.",
     discussion: """
-      OUT becomes a folder with train.h5 (poisoned), test.h5 (clean, where there is a test part), \
-      poison.json (attack, rate, target, seed and the list of poisoned samples) and pictures.png \
-      (clean | poisoned | difference ×10). --data and --trigger of other commands take it from there.
+      OUT becomes a folder with data.h5 (poisoned training set and clean test set: a data set for \
+      --data that also knows its trigger), poison.json (attack, rate, target, seed and the list of \
+      poisoned samples) and pictures.png (clean | poisoned | difference ×10).
       """)
 
   @Option(help: "The clean data set.")
@@ -88,21 +88,20 @@ struct DataPoisonCommand: ToolCommand {
     try OutputFile.makeFolder(out)
     func place(_ name: String) -> String { out + "/" + name }
     var outputs: [String: JSONValue] = [:]
-    try poisoned.file().write(to: place("train.h5"), overwrite: force)
-    outputs["train"] = .string(place("train.h5"))
-    if let test {
-      try DatasetFile(
-        images: test.images, labels: test.labels, classNames: test.classNames,
-        sources: test.sources
-      ).write(to: place("test.h5"), overwrite: force)
-      outputs["test"] = .string(place("test.h5"))
-    }
+    let manifest = try poisoned.manifest()
+    try DataBundle(
+      train: poisoned.dataset, test: test, kind: .hdf5, path: place("data.h5"),
+      indexSets: ["poisoned": poisoned.poisonedIndices, "noise": poisoned.noiseIndices]
+    ).write(
+      to: place("data.h5"), overwrite: force,
+      provenance: [PoisonManifest.provenanceKey: try JSONValue(encoding: manifest)])
+    outputs["data"] = .string(place("data.h5"))
     if !poisoned.poisonedIndices.isEmpty {
       try poisoned.writePictures(to: place("pictures.png"))
       outputs["pictures"] = .string(place("pictures.png"))
     }
     // Last: where the manifest is, everything else is.
-    try poisoned.manifest().write(to: place("poison.json"), overwrite: force)
+    try manifest.write(to: place("poison.json"), overwrite: force)
     outputs["manifest"] = .string(place("poison.json"))
     return outputs
   }

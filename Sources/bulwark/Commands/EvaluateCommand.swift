@@ -1,5 +1,6 @@
 import ArgumentParser
 import BulwarkData
+import BulwarkPoisoning
 import BulwarkStore
 import BulwarkTensor
 import BulwarkTraining
@@ -8,13 +9,20 @@ import BulwarkTraining
 struct EvaluateCommand: ToolCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate",
-    abstract: "Measure a checkpoint on a data set: clean accuracy, attack success rate.")
+    abstract: "Measure a checkpoint on a data set: clean accuracy, attack success rate.",
+    discussion: """
+      The attack success rate needs a trigger: that of a data set that `bulwark data poison` wrote, \
+      or the one of --trigger.
+      """)
 
   @Argument(help: "The checkpoint.")
   var checkpoint: String
 
   @Option(help: "The data set; its test part is measured, or all of it where it has none.")
   var data: String
+
+  @Option(help: "Manifest (poison.json) of the attack whose trigger is put on the test images.")
+  var trigger: String?
 
   @OptionGroup(title: "Reading the data")
   var dataOptions: DataSetOptions
@@ -33,14 +41,18 @@ struct EvaluateCommand: ToolCommand {
     let test = bundle.test ?? bundle.train
     if bundle.test == nil { console.note("\(data) has no test part; measuring all of it") }
     try loaded.check(test, path: data)
+    let manifest =
+      try trigger.map { try PoisonManifest(reading: $0) } ?? PoisonManifest.stored(in: bundle)
     console.note("measuring \(test.count) images")
     let session = try TrainingSession(
       seed: 0, device: device, precision: compute.precision ?? .auto)
-    let evaluator = Evaluator(test: test, triggered: nil, normalization: loaded.normalization)
+    let evaluator = Evaluator(
+      test: test, triggered: try manifest?.triggered(test), normalization: loaded.normalization)
     let values = try evaluator.measure(loaded.model, session: session)
 
     var result = ResultObject(command: "evaluate")
     result.inputs = try bundle.inputs.merging(loaded.inputs) { $1 }
+    if let trigger { result.inputs["trigger"] = .string(trigger) }
     result.metrics = values.byName
     try console.finish(result) {
       var table = Table("metric", "value", "n")

@@ -77,7 +77,8 @@ struct FlagCommand: ToolCommand {
     ).write(base: out, overwrite: force)
     result.outputs = ["json": .string(paths.json), "hdf5": .string(paths.hdf5)]
     let evidence = ranking.evidence(
-      knownPoisons: try known ?? loaded.knownPoisons(of: train.fingerprint),
+      knownPoisons: try known ?? bundle.indexSets["poisoned"]
+        ?? loaded.knownPoisons(of: train.fingerprint),
       labeledCount: train.count / 2)
     result.metrics = evidence.byName
     result.details = ["samples": .int(train.count), "flagged": .int(flagged.count)]
