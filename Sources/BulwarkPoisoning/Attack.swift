@@ -92,8 +92,10 @@ public enum Attack: Hashable, Sendable {
 
   /// The trigger for images of one form.
   /// - Parameters:
+  ///   - form: of the images.
   ///   - phase: training or testing; they differ where an attack has a strength of its own for tests.
-  ///   - key: the key of the attack's seed.
+  ///   - key: the key of the attack's seed, `AttackSpec.key`.
+  /// - Returns: the trigger; preparing it once serves any number of batches.
   /// - Throws: `PoisonError.triggerTooLarge`, `.invalidParameter`; `TensorError`.
   public func trigger(for form: ImageForm, phase: Phase, key: RandomKey) throws -> any Trigger {
     switch self {

@@ -63,7 +63,7 @@ public struct AttackSpec: Hashable, Sendable, Codable {
   }
 
   /// The root of all random numbers of the attack.
-  var key: RandomKey { RandomKey(seed: seed).stream("poisoning") }
+  public var key: RandomKey { RandomKey(seed: seed).stream("poisoning") }
 
   /// Checks everything that does not depend on the data.
   /// - Throws: `PoisonError.invalidParameter`.

@@ -74,7 +74,9 @@ public struct PoisonManifest: Hashable, Sendable, Codable {
   }
 
   /// The manifest of a Bulwark HDF5 data set; nil when it holds none.
-  /// - Parameter path: the file, for messages.
+  /// - Parameters:
+  ///   - file: the data set.
+  ///   - path: where it was read from, for messages.
   /// - Throws: `PoisonError.notAManifest` when the manifest is damaged.
   public init?(in file: DatasetFile, path: String) throws {
     guard let value = file.provenance[Self.provenanceKey] else { return nil }

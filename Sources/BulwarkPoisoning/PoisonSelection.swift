@@ -9,6 +9,7 @@ struct PoisonSelection: Sendable {
 
   /// Draws the samples.
   /// - Parameters:
+  ///   - spec: attack, rate, target, seed, draw.
   ///   - labels: the true labels of the training set.
   ///   - classCount: number of classes.
   /// - Throws: `PoisonError.invalidTarget`, `.tooMany`, `.nothingToPoison`.

@@ -52,6 +52,8 @@ public struct PoisonedDataset: Sendable {
   /// Rows of a picture sheet: clean | poisoned | difference ×10 (gray where nothing changed) of the
   /// first poisoned samples.
   /// - Parameter count: samples shown at most.
+  /// - Returns: for each sample three images `[C, H, W]`: uint8, uint8, float32 in 0...1.
+  /// - Throws: `TensorError`.
   public func pictureRows(count: Int = 8) throws -> [[Tensor]] {
     try poisonedIndices.prefix(count).map { index in
       let clean = try source.images.narrow(0, start: index, length: 1).squeeze(0)

@@ -119,11 +119,8 @@ struct RowRewriter {
   let target: Tensor
   let batchSize: Int
 
-  /// - Parameters:
-  ///   - rows: rows of `source` to read.
-  ///   - places: rows of `target` to write, the same as `rows` by default.
-  ///   - done: told after every batch how many rows are written.
-  ///   - change: the new images of a batch and its rows; must keep shape and dtype.
+  /// Changes the rows `rows` of the source and writes them to the rows `places` of the target, by
+  /// default the same; `change` must keep shape and dtype, `done` is told how many rows are written.
   func rewrite(
     _ rows: [Int], into places: [Int]? = nil, done: (Int) -> Void = { _ in },
     change: (_ batch: Tensor, _ rows: [Int]) throws -> Tensor

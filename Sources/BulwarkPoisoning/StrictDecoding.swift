@@ -23,9 +23,9 @@ extension Decoder {
 func closest(to name: String, in valid: [String]) -> String? { nearestName(to: name, in: valid) }
 
 /// Throws `PoisonError.invalidParameter` unless `holds`.
-func require(_ holds: Bool, _ name: String, _ value: some CustomStringConvertible, _ expected: String)
-  throws
-{
+func require(
+  _ holds: Bool, _ name: String, _ value: some CustomStringConvertible, _ expected: String
+) throws {
   guard holds else {
     throw PoisonError.invalidParameter(
       name: name, value: value.description, expected: expected)

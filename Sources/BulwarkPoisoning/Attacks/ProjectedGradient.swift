@@ -38,6 +38,7 @@ public struct ProjectedGradient: Hashable, Sendable, Codable {
   ///   - labels: B labels.
   ///   - classCount: number of classes, for checking the classifier.
   ///   - device: where the classifier lives.
+  ///   - classifier: gives logits; gradients flow back through it to the images.
   /// - Returns: `[B, C, H, W]`, uint8, CPU; no value differs by more than ε (ε rounded down).
   /// - Throws: `PoisonError.wrongLogits`, `.gradientNotFinite`; whatever the classifier throws.
   public func perturb(

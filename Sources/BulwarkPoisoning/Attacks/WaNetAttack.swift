@@ -50,10 +50,14 @@ public struct WaNetAttack: Hashable, Sendable, Codable {
   }
 
   /// The warp of this attack for one image form.
-  /// - Parameter key: the key of the attack's seed.
+  /// - Parameters:
+  ///   - form: of the images.
+  ///   - key: the key of the attack's seed, `AttackSpec.key`.
+  /// - Returns: the same warp for the same seed, whatever the images.
+  /// - Throws: `PoisonError.invalidParameter` for images with a side of one pixel; `TensorError`.
   public func field(for form: ImageForm, key: RandomKey) throws -> WarpField {
-    try WarpField(
-      controlPoints: controlPoints, strength: strength, rescale: rescale, form: form,
-      key: key.stream("wanet-field"))
+    let points = try key.stream("wanet-field")
+      .uniform([1, 2, controlPoints, controlPoints], from: -1, to: 1)
+    return try WarpField(points: points, strength: strength, rescale: rescale, form: form)
   }
 }

@@ -53,6 +53,7 @@ public struct PatchTrigger: Hashable, Sendable {
   ///
   /// A file of the images' size, black but for the trigger, is the official form.
   /// - Parameters:
+  ///   - path: the file.
   ///   - row: row of the image where the file's first row goes.
   ///   - column: column of the image where the file's first column goes.
   /// - Throws: `DataError` naming the file, `PoisonError.emptyTrigger`, `.invalidParameter`.

@@ -14,25 +14,23 @@ public struct WarpField: Trigger {
   let grid: Tensor
   private let form: ImageForm
 
-  /// Draws the field of `key`.
+  /// Makes the field of these control points.
   /// - Parameters:
-  ///   - controlPoints: k, at least 2.
+  ///   - points: P before it is divided, `[1, 2, k, k]`, float32 in −1...1, k at least 2.
   ///   - strength: s, 0 or more; 0 gives the identity.
   ///   - rescale: factor on the grid, 1 in every published setting.
+  ///   - form: of the images.
   /// - Throws: `PoisonError.invalidParameter` for images with a side of one pixel.
-  init(
-    controlPoints k: Int, strength s: Double, rescale: Double, form: ImageForm, key: RandomKey
-  ) throws {
+  init(points: Tensor, strength: Double, rescale: Double, form: ImageForm) throws {
     try require(
       form.height >= 2 && form.width >= 2, "image size", "\(form.width) x \(form.height)",
       "at least 2 x 2 for a warp")
-    let drawn = try key.uniform([1, 2, k, k], from: -1, to: 1)
-    let unit = try drawn / drawn.abs().mean()
+    let unit = try points / points.abs().mean()
     let field = try unit.interpolate(
       height: form.height, width: form.width, mode: .bicubic, alignCorners: true
     ).permute([0, 2, 3, 1])
     let identity = try Self.identity(form)
-    let warped = try (identity + field * s / Self.sides(form)) * rescale
+    let warped = try (identity + field * strength / Self.sides(form)) * rescale
     grid = try warped.clamp(min: -1, max: 1)
     self.form = form
   }
@@ -45,6 +43,8 @@ public struct WarpField: Trigger {
   /// - Parameters:
   ///   - images: `[B, C, H, W]`, uint8.
   ///   - keys: one key an image.
+  /// - Returns: a new tensor of the same shape, uint8.
+  /// - Throws: `TensorError`.
   func applyWithNoise(to images: Tensor, keys: [RandomKey]) throws -> Tensor {
     let noise = try Tensor.stack(
       keys.map { try $0.uniform([form.height, form.width, 2], from: -1, to: 1) })
