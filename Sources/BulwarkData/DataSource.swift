@@ -78,8 +78,10 @@ public enum DataSource {
         remedy: "Download the binary version (\(KnownDatasets.cifar10.files[0].address)).")
     }
     if entries.contains(where: { $0.kind == .folder }) { return Place(kind: .folder, path: path) }
-    for case .broken(let code) in entries.map(\.kind) where code == ELOOPCode {
-      throw DataError.symlinkLoop(path: path)
+    for entry in entries {
+      if case .broken(let code) = entry.kind, code == ELOOPCode {
+        throw DataError.symlinkLoop(path: entry.path)
+      }
     }
     guard !entries.isEmpty else {
       throw DataError.noImages(path: path, looked: "the folder is empty")

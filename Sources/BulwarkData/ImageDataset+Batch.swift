@@ -32,7 +32,7 @@ extension ImageDataset {
   /// - Parameter images: `[B, C, H, W]`, uint8, any device.
   /// - Returns: the same shape, float32, `images / 255`.
   public static func unitRange(_ images: Tensor) throws -> Tensor {
-    try images.to(.float32) * (1.0 / 255.0)
+    try images.to(.float32) / 255.0
   }
 
   /// One image for writing to a file.

@@ -134,6 +134,9 @@ BW_INLINE int64_t border(int64_t i, int64_t length, bool reflect) {
 BW_INLINE void pad_crop(Image &image, const Step &step, const float *p, int64_t stride) {
   const int64_t down = int64_t(p[0]), right = int64_t(p[stride]);
   const bool reflect = step.option != 0;
+  // Columns `first ..< last` come from inside the image.
+  const int64_t first = std::min(image.width, std::max<int64_t>(0, -right));
+  const int64_t last = std::max(first, std::min(image.width, image.width - right));
   for (int64_t c = 0; c < image.channels; c++) {
     const float *in = image.plane(c);
     float *out = image.spare + c * image.area();
@@ -144,12 +147,13 @@ BW_INLINE void pad_crop(Image &image, const Step &step, const float *p, int64_t 
         continue;
       }
       const float *line = in + border(from, image.height, reflect) * image.width;
-      for (int64_t x = 0; x < image.width; x++) {
-        const int64_t at = x + right;
-        const bool outside = at < 0 || at >= image.width;
-        out[y * image.width + x] =
-            outside && !reflect ? 0.0f : line[border(at, image.width, reflect)];
-      }
+      float *row = out + y * image.width;
+      const auto edge = [&](int64_t x) {
+        row[x] = reflect ? line[border(x + right, image.width, true)] : 0.0f;
+      };
+      for (int64_t x = 0; x < first; x++) edge(x);
+      for (int64_t x = first; x < last; x++) row[x] = line[x + right];
+      for (int64_t x = last; x < image.width; x++) edge(x);
     }
   }
   image.advance(image.height, image.width);
@@ -326,7 +330,7 @@ BW_INLINE void run_body(const Job &job, int64_t begin, int64_t end, Scratch &scr
     Image image{scratch.first.data(), scratch.second.data(), job.channels, job.height, job.width};
     if (job.bytes) {
       const uint8_t *in = static_cast<const uint8_t *>(job.images) + sample * size;
-      for (int64_t i = 0; i < size; i++) image.data[i] = float(in[i]) * (1.0f / 255.0f);
+      for (int64_t i = 0; i < size; i++) image.data[i] = float(in[i]) / 255.0f;
     } else {
       std::memcpy(image.data, static_cast<const float *>(job.images) + sample * size, size * 4);
     }
