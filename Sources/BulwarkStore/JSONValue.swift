@@ -8,6 +8,8 @@ public enum JSONValue: Hashable, Sendable, Codable {
   case bool(Bool)
   /// A number without a fraction.
   case int(Int)
+  /// A number without a fraction beyond `Int.max`, for instance a seed.
+  case unsigned(UInt64)
   /// Any other number.
   case double(Double)
   /// Text.
@@ -26,6 +28,8 @@ public enum JSONValue: Hashable, Sendable, Codable {
       self = .bool(value)
     } else if let value = try? container.decode(Int.self) {
       self = .int(value)
+    } else if let value = try? container.decode(UInt64.self) {
+      self = .unsigned(value)
     } else if let value = try? container.decode(Double.self) {
       self = .double(value)
     } else if let value = try? container.decode(String.self) {
@@ -44,6 +48,7 @@ public enum JSONValue: Hashable, Sendable, Codable {
     case .null: try container.encodeNil()
     case .bool(let value): try container.encode(value)
     case .int(let value): try container.encode(value)
+    case .unsigned(let value): try container.encode(value)
     case .double(let value): try container.encode(value)
     case .string(let value): try container.encode(value)
     case .array(let value): try container.encode(value)
@@ -67,8 +72,11 @@ public enum JSONValue: Hashable, Sendable, Codable {
   }
 
   /// One line of JSON with sorted keys: equal values give equal text.
-  public func text() throws -> String {
-    String(decoding: try JSONValue.encoder.encode(self), as: UTF8.self)
+  public func text() throws -> String { try JSONValue.text(of: self) }
+
+  /// One line of JSON, with sorted keys, for any encodable value.
+  public static func text(of value: some Encodable) throws -> String {
+    String(decoding: try encoder.encode(value), as: UTF8.self)
   }
 
   /// The member of a table, nil when this is no table or has no such key.

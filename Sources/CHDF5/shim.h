@@ -58,12 +58,10 @@ static inline hid_t bw_h5_type(int code) {
 
 /// The code of a stored type, or -1 when Bulwark has no such type.
 static inline int bw_h5_type_code(hid_t type) {
+  static hid_t known[BW_H5_TYPE_COUNT];  // made once, under the lock that every caller holds
   for (int code = 0; code < BW_H5_TYPE_COUNT; code++) {
-    hid_t known = bw_h5_type(code);
-    if (known < 0) continue;
-    htri_t same = H5Tequal(type, known);
-    H5Tclose(known);
-    if (same > 0) return code;
+    if (known[code] <= 0) known[code] = bw_h5_type(code);
+    if (known[code] > 0 && H5Tequal(type, known[code]) > 0) return code;
   }
   return -1;
 }
@@ -128,8 +126,10 @@ static inline hid_t bw_h5_create_file(const char *path, size_t block) {
       H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0) {
     result = H5Fcreate(path, H5F_ACC_EXCL, creation, access);
   }
+  hid_t errors = bw_h5_keep_errors(result < 0);
   if (creation >= 0) H5Pclose(creation);
   if (access >= 0) H5Pclose(access);
+  bw_h5_restore_errors(errors);
   return result;
 }
 
@@ -142,7 +142,9 @@ static inline hid_t bw_h5_create_group(hid_t parent, const char *name) {
       H5Pset_link_phase_change(plist, 4096, 4095) >= 0) {
     result = H5Gcreate2(parent, name, H5P_DEFAULT, plist, H5P_DEFAULT);
   }
+  hid_t errors = bw_h5_keep_errors(result < 0);
   if (plist >= 0) H5Pclose(plist);
+  bw_h5_restore_errors(errors);
   return result;
 }
 
@@ -162,10 +164,15 @@ static inline hid_t bw_h5_create_dataset(
   else if (ready && compact) ready = H5Pset_layout(plist, H5D_COMPACT) >= 0;
   else if (ready) ready = H5Pset_alloc_time(plist, H5D_ALLOC_TIME_EARLY) >= 0;
   if (ready) result = H5Dcreate2(parent, name, type, space, H5P_DEFAULT, plist, H5P_DEFAULT);
+  hid_t errors = bw_h5_keep_errors(result < 0);
   if (plist >= 0) H5Pclose(plist);
   if (space >= 0) H5Sclose(space);
+  bw_h5_restore_errors(errors);
   return result;
 }
+
+/// A property list for data sets made by hand; the caller closes it with H5Pclose.
+static inline hid_t bw_h5_dataset_plist(void) { return H5Pcreate(H5P_DATASET_CREATE); }
 
 static inline herr_t bw_h5_write(hid_t dataset, hid_t type, const void *bytes) {
   return H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes);
@@ -192,8 +199,10 @@ static inline herr_t bw_h5_read_rows(
       status = H5Dread(dataset, type, memory, space, H5P_DEFAULT, bytes);
     }
   }
+  hid_t errors = bw_h5_keep_errors(status < 0);
   if (memory >= 0) H5Sclose(memory);
   if (space >= 0) H5Sclose(space);
+  bw_h5_restore_errors(errors);
   return status;
 }
 
@@ -208,8 +217,10 @@ static inline herr_t bw_h5_append_rows(
       H5Sselect_hyperslab(space, H5S_SELECT_SET, &old, NULL, &count, NULL) >= 0) {
     status = H5Dwrite(dataset, type, memory, space, H5P_DEFAULT, bytes);
   }
+  hid_t errors = bw_h5_keep_errors(status < 0);
   if (memory >= 0) H5Sclose(memory);
   if (space >= 0) H5Sclose(space);
+  bw_h5_restore_errors(errors);
   return status;
 }
 

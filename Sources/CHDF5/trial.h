@@ -17,6 +17,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/// Sets the error stack aside, so that cleaning up after a failure does not clear it.
+static inline hid_t bw_h5_keep_errors(bool failed) {
+  return failed ? H5Eget_current_stack() : -1;
+}
+
+/// Puts back what ``bw_h5_keep_errors`` set aside.
+static inline void bw_h5_restore_errors(hid_t kept) {
+  if (kept >= 0) H5Eset_current_stack(kept);
+}
+
 static inline hid_t bw_h5_open_readonly(const char *path) {
   hid_t access = H5Pcreate(H5P_FILE_ACCESS), result = -1;
   if (access < 0) return -1;
@@ -24,26 +34,35 @@ static inline hid_t bw_h5_open_readonly(const char *path) {
       H5Pset_file_locking(access, false, true) >= 0) {
     result = H5Fopen(path, H5F_ACC_RDONLY, access);
   }
+  hid_t errors = bw_h5_keep_errors(result < 0);
   H5Pclose(access);
+  bw_h5_restore_errors(errors);
   return result;
 }
 
-/// Kind of an object (0 group, 1 dataset, 2 named type, -1 unknown) and its number of hard links.
-static inline int bw_h5_object_kind(hid_t object, unsigned *links) {
+/// Kind of an object (0 group, 1 dataset, 2 named type, -1 unknown), its number of hard links, and its
+/// number of attributes.
+static inline int bw_h5_object_facts(hid_t object, unsigned *links, uint64_t *attributes) {
   H5O_info_t info;
 #if H5_VERSION_GE(1, 12, 0)
-  herr_t status = H5Oget_info3(object, &info, H5O_INFO_BASIC);
+  herr_t status = H5Oget_info3(object, &info, H5O_INFO_BASIC | H5O_INFO_NUM_ATTRS);
 #else
-  herr_t status = H5Oget_info2(object, &info, H5O_INFO_BASIC);
+  herr_t status = H5Oget_info2(object, &info, H5O_INFO_BASIC | H5O_INFO_NUM_ATTRS);
 #endif
   if (status < 0) return -1;
   *links = (unsigned)info.rc;
+  *attributes = info.num_attrs;
   switch (info.type) {
     case H5O_TYPE_GROUP: return 0;
     case H5O_TYPE_DATASET: return 1;
     case H5O_TYPE_NAMED_DATATYPE: return 2;
     default: return -1;
   }
+}
+
+static inline int bw_h5_object_kind(hid_t object, unsigned *links) {
+  uint64_t attributes;
+  return bw_h5_object_facts(object, links, &attributes);
 }
 
 /// Called with each link of a group: its name, whether it is a hard link, and the context.
@@ -68,8 +87,8 @@ static inline int bw_h5_each_link(hid_t group, bw_h5_link_visitor visit, void *c
 
 typedef struct { hid_t group; int depth; uint64_t limit; } bw_h5_walk_state;
 
-static inline void bw_h5_walk_attributes(hid_t object) {
-  for (hsize_t i = 0; i < 1024; i++) {
+static inline void bw_h5_walk_attributes(hid_t object, uint64_t count) {
+  for (hsize_t i = 0; i < count && i < 1024; i++) {
     hid_t attribute =
         H5Aopen_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, i, H5P_DEFAULT, H5P_DEFAULT);
     if (attribute < 0) return;
@@ -125,8 +144,9 @@ static inline int bw_h5_walk_link(const char *name, bool hard, void *context) {
   hid_t object = H5Oopen(state->group, name, H5P_DEFAULT);
   if (object < 0) return 0;
   unsigned links = 0;
-  int kind = bw_h5_object_kind(object, &links);
-  bw_h5_walk_attributes(object);
+  uint64_t attributes = 0;
+  int kind = bw_h5_object_facts(object, &links, &attributes);
+  bw_h5_walk_attributes(object, attributes);
   if (kind == 1) bw_h5_walk_dataset(object, state->limit);
   if (kind == 0 && links <= 1) bw_h5_walk_group(object, state->depth + 1, state->limit);
   H5Oclose(object);
@@ -182,7 +202,7 @@ static inline int bw_h5_trial(const char *path, uint64_t file_size) {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     hid_t file = bw_h5_open_readonly(path);
     if (file >= 0) {
-      bw_h5_walk_attributes(file);
+      bw_h5_walk_attributes(file, 1024);
       bw_h5_walk_group(file, 0, file_size);
       H5Fclose(file);
     }

@@ -29,11 +29,11 @@ extension Checkpoint {
         try writer.put(text: try optimizer.settings.text(), at: ["optimizer", "settings"])
       }
       try write(json: schedule, at: ["schedule"], with: writer)
-      try writer.put(text: try JSONValue(encoding: progress).text(), at: ["progress"])
+      try writer.put(text: try JSONValue.text(of: progress), at: ["progress"])
       if let recipe { try writer.put(text: recipe, at: ["recipe"]) }
       if !fingerprints.isEmpty {
         try writer.put(
-          text: try JSONValue(encoding: fingerprints).text(), at: ["data", "fingerprints"])
+          text: try JSONValue.text(of: fingerprints), at: ["data", "fingerprints"])
       }
       for (name, indices) in indexSets.sorted(by: { $0.key < $1.key }) {
         try writer.put(integers: indices, at: ["data", "indices", TensorPath.encode(name)])

@@ -1,0 +1,158 @@
+import BulwarkTensor
+import CHDF5
+import Foundation
+import Testing
+
+@testable import BulwarkStore
+
+/// A file for every way in which one can be wrong, and the kind of error that it must cause.
+@Suite struct ReaderSafetyTests {
+  private func checkpoint(_ folder: TemporaryFolder) throws -> String {
+    let path = folder.file("a.h5")
+    try smallCheckpoint().write(to: path)
+    return path
+  }
+
+  private func kind(_ path: String, policy: SealPolicy = .required) throws -> StoreError.Kind? {
+    try kindOfError { _ = try Checkpoint(reading: path, policy: policy) }
+  }
+
+  @Test func aMissingFileAFolderAndAPipeAreSaid() throws {
+    let folder = try TemporaryFolder()
+    #expect(try kind(folder.file("none.h5")) == .missingFile)
+    #expect(try kind(folder.path) == .foreignFile)
+    mkfifo(folder.file("pipe"), 0o600)
+    #expect(try kind(folder.file("pipe")) == .foreignFile)
+  }
+
+  @Test func foreignFilesAreSaid() throws {
+    let folder = try TemporaryFolder()
+    try write([], folder.file("empty"))
+    try write(Array("not HDF5".utf8), folder.file("text"))
+    try HDF5File.create(folder.file("plain.h5")).close()
+    for name in ["empty", "text", "plain.h5"] {
+      #expect(try kind(folder.file(name)) == .foreignFile)
+    }
+    let error = #expect(throws: StoreError.self) { try HDF5File.open(folder.file("text")) }
+    #expect(error?.causes.contains { $0.hasPrefix("HDF5 H5Fopen") } == true)
+  }
+
+  @Test func aTruncatedFileIsSaid() throws {
+    let folder = try TemporaryFolder()
+    let path = try checkpoint(folder)
+    let whole = try read(path)
+    for length in [8, 200, 511, 512, 600, whole.count / 2, whole.count - 1] {
+      try write(Array(whole[..<length]), folder.file("cut"))
+      #expect(try kind(folder.file("cut")) == .truncated)
+    }
+    try write(whole + [0], folder.file("long"))
+    #expect(try kind(folder.file("long")) == .brokenSeal)
+  }
+
+  @Test func aFutureMajorVersionIsSaidAndAFutureMinorOneIsRead() throws {
+    let folder = try TemporaryFolder()
+    let path = try checkpoint(folder)
+    let whole = try read(path)
+    var seal = try Seal(reading: Array(whole[..<512]), file: path)
+    seal.major = 2
+    try write(seal.bytes + whole[512...], path)
+    #expect(try kind(path) == .futureVersion)
+    seal.major = 1
+    seal.minor = 7
+    try write(seal.bytes + whole[512...], path)
+    #expect(try kind(path) == nil)
+  }
+
+  @Test func linksAreRefused() throws {
+    let folder = try TemporaryFolder()
+    for variant in 0..<4 {
+      let path = folder.file("links\(variant).h5")
+      try sealed(path) { root in
+        try root.write("w", text: "x")
+        let group = try root.createGroup("g")
+        switch variant {
+        case 0: try addLink(to: root, "/w", soft: true)
+        case 1: try addLink(to: group, "/etc/passwd", soft: false)
+        case 2: try addHardLink(root, "w")
+        default: try addHardLink(root, "g", below: group)
+        }
+      }
+      #expect(try kind(path, policy: .edited) == .refusedLink, "variant \(variant)")
+    }
+  }
+
+  @Test func externalVirtualAndFilteredStorageAreRefused() throws {
+    let folder = try TemporaryFolder()
+    for storage in [RawStorage.external, .virtual, .filtered] {
+      let path = folder.file("\(storage).h5")
+      try sealed(path) { try addDataset(to: $0, storage) }
+      #expect(try kind(path, policy: .edited) == .refusedStorage, "\(storage)")
+    }
+  }
+
+  @Test func aShapeBombIsRefusedBeforeMemoryIsAskedFor() throws {
+    let folder = try TemporaryFolder()
+    for storage in [RawStorage.lateBomb, .chunkedBomb, .overflow] {
+      let path = folder.file("\(storage).h5")
+      try sealed(path) { try addDataset(to: $0, storage) }
+      #expect(try kind(path, policy: .edited) == .oversized, "\(storage)")
+    }
+  }
+
+  @Test func aChangedDataSetIsNamed() throws {
+    let folder = try TemporaryFolder()
+    let path = try checkpoint(folder)
+    var bytes = try read(path)
+    let weight = try smallCheckpoint().weights["types.float64"]
+    let pattern = try #require(try weight?.rawBytes)
+    let place = try #require(
+      (0..<bytes.count - pattern.count).first { Array(bytes[$0..<$0 + pattern.count]) == pattern })
+    bytes[place + 5] ^= 1
+    try write(bytes, path)
+    let error = #expect(throws: StoreError.self) { try Checkpoint(reading: path) }
+    #expect(error?.kind == .brokenSeal && error?.item == "seal")
+    let report = try Verification.of(path)
+    #expect(!report.isIntact)
+    // Compact data sets lie in checksummed headers, which HDF5 itself then refuses to read.
+    let edited = try? Checkpoint.changes(at: path)
+    #expect(edited?.isEmpty != true)
+  }
+
+  @Test func missingAndMistypedContentIsNamed() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("a.h5")
+    try sealed(path) { root in
+      try root.write("progress", text: "no JSON")
+    }
+    #expect(try kind(path, policy: .edited) == .invalidContent)
+    try sealed(folder.file("b.h5")) { root in
+      try root.createGroup("model").write("w", text: "text where a tensor belongs")
+    }
+    #expect(try kind(folder.file("b.h5"), policy: .edited) == .unexpectedType)
+    #expect(try kind(folder.file("b.h5")) == .digestMismatch)
+    try sealed(folder.file("c.h5")) { root in
+      try root.createGroup("input").write("mean", number: .float64, shape: [0], bytes: .init(start: nil, count: 0))
+    }
+    #expect(try kind(folder.file("c.h5"), policy: .edited) == .missingDataset)
+  }
+
+  /// Makes a file with a right seal around any HDF5 content, as an attacker could.
+  private func sealed(_ path: String, _ body: (HDF5Group) throws -> Void) throws {
+    try? FileManager.default.removeItem(atPath: path)
+    let file = try HDF5File.create(path, userBlock: 512)
+    try file.root.setAttribute("format", Checkpoint.format)
+    try body(file.root)
+    try file.close()
+    try reseal(path)
+  }
+}
+
+/// Puts a right seal on whatever the file holds.
+func reseal(_ path: String) throws {
+  let file = try FileDescriptor(opening: path, shownAs: path, writing: true)
+  let length = try file.size()
+  let seal = Seal(
+    kind: Checkpoint.kind, length: length,
+    digest: try Seal.digestPayload(of: file, length: length))
+  try seal.bytes.withUnsafeBytes { try file.write($0, at: 0) }
+}
