@@ -26,24 +26,40 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 8, nil),
-    (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 7, .truncated),
-    (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 9, .invalidContent),
-    (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#, 12, .invalidContent),
-    (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#, 8, .invalidContent),
-    (#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#, 8, .invalidContent),
-    (#"{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#, 8, .oversized),
-    (#"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}}"#, 8, .oversized),
-    (#"{"a":{"dtype":"F32","shape":[1152921504606846976],"data_offsets":[0,4611686018427387904]}}"#, 8, .truncated),
-    (#"{"a":{"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]}}"#, 8, .unexpectedType),
-    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 4, .invalidContent),
-    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, 8, .invalidName),
-    (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"\u0061":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, 8, .invalidName),
-    (#"{"a":3}"#, 0, .invalidContent),
-    (#"[1,2]"#, 0, .foreignFile),
-    (#"{"a""#, 0, .invalidContent),
-  ] as [(String, Int, StoreError.Kind?)])
+  @Test(
+    arguments: [
+      (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 8, nil),
+      (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 7, .truncated),
+      (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 9, .invalidContent),
+      (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#, 12, .invalidContent),
+      (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}"#, 8, .invalidContent),
+      (#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}}"#, 8, .invalidContent),
+      (#"{"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}}"#, 8, .oversized),
+      (
+        #"{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,8]}}"#, 8,
+        .oversized
+      ),
+      (
+        #"{"a":{"dtype":"F32","shape":[1152921504606846976],"data_offsets":[0,4611686018427387904]}}"#,
+        8, .truncated
+      ),
+      (#"{"a":{"dtype":"F8_E4M3","shape":[8],"data_offsets":[0,8]}}"#, 8, .unexpectedType),
+      (
+        #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,
+        4, .invalidContent
+      ),
+      (
+        #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#,
+        8, .invalidName
+      ),
+      (
+        #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"\u0061":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#,
+        8, .invalidName
+      ),
+      (#"{"a":3}"#, 0, .invalidContent),
+      (#"[1,2]"#, 0, .foreignFile),
+      (#"{"a""#, 0, .invalidContent),
+    ] as [(String, Int, StoreError.Kind?)])
   func headersAreChecked(header: String, data: Int, expected: StoreError.Kind?) throws {
     let folder = try TemporaryFolder()
     let path = try file(folder, header, data: data)
@@ -77,7 +93,8 @@ import Testing
     let folder = try TemporaryFolder()
     try PyTorchFile.write(["w": Tensor([Float(1.5), 2.5])], to: folder.file("a.pt"))
     var bytes = try read(folder.file("a.pt"))
-    let place = try #require((0..<bytes.count - 4).first { Array(bytes[$0..<$0 + 4]) == [0, 0, 192, 63] })
+    let place = try #require(
+      (0..<bytes.count - 4).first { Array(bytes[$0..<$0 + 4]) == [0, 0, 192, 63] })
     bytes[place] ^= 1
     try write(bytes, folder.file("a.pt"))
     #expect(try kindOfError { _ = try PyTorchFile.read(folder.file("a.pt")) } == .digestMismatch)
@@ -96,7 +113,8 @@ import Testing
   }
 
   @Test func deepNestingAndSelfReferenceDoNoHarm() throws {
-    let deep = [UInt8](repeating: UInt8(ascii: "]"), count: 200_000)
+    let deep =
+      [UInt8](repeating: UInt8(ascii: "]"), count: 200_000)
       + [UInt8](repeating: UInt8(ascii: "a"), count: 199_999) + Array(".".utf8)
     var machine = PickleMachine([0x80, 2] + deep)
     #expect(throws: Never.self) { try machine.run() }

@@ -18,8 +18,10 @@ import Testing
     for _ in 0..<200 {
       var bytes = original
       if Bool.random(using: &random) {
-        bytes[Int.random(in: 0..<bytes.count, using: &random)] ^= 1 << UInt8.random(
-          in: 0..<8, using: &random)
+        bytes[Int.random(in: 0..<bytes.count, using: &random)] ^=
+          1
+          << UInt8.random(
+            in: 0..<8, using: &random)
       } else {
         bytes.removeLast(Int.random(in: 1...bytes.count, using: &random))
       }
@@ -69,7 +71,11 @@ import Testing
         }
         try write(bytes, path)
         _ = try kindOfError {
-          if name == "a.pt" { _ = try PyTorchFile.read(path) } else { _ = try Safetensors.read(path) }
+          if name == "a.pt" {
+            _ = try PyTorchFile.read(path)
+          } else {
+            _ = try Safetensors.read(path)
+          }
         }
       }
     }

@@ -92,10 +92,11 @@ private let safetensors = python(with: ["safetensors", "torch"])
       """
     try runPython(code, [folder.path], interpreter: try #require(torch))
     let plain = try PyTorchFile.read(folder.file("plain.pt"))
-    #expect(plain.tensors.names == [
-      "0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var",
-      "1.num_batches_tracked",
-    ])
+    #expect(
+      plain.tensors.names == [
+        "0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var",
+        "1.num_batches_tracked",
+      ])
     #expect(try plain.tensors["1.num_batches_tracked"]?.integers() == [1])
     #expect(plain.tensors["1.num_batches_tracked"]?.dtype == .int64)
     let nested = try PyTorchFile.read(folder.file("nested.pth"))
@@ -111,7 +112,8 @@ private let safetensors = python(with: ["safetensors", "torch"])
       ("legacy.pt", .foreignFile), ("module.pt", .refusedPickle), ("list.pt", .missingDataset),
       ("none.pt", .missingDataset),
     ] {
-      #expect(try kindOfError { _ = try PyTorchFile.read(folder.file(name)) } == expected, "\(name)")
+      #expect(
+        try kindOfError { _ = try PyTorchFile.read(folder.file(name)) } == expected, "\(name)")
     }
   }
 

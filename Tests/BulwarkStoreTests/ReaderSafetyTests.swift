@@ -131,7 +131,8 @@ import Testing
     #expect(try kind(folder.file("b.h5"), policy: .edited) == .unexpectedType)
     #expect(try kind(folder.file("b.h5")) == .digestMismatch)
     try sealed(folder.file("c.h5")) { root in
-      try root.createGroup("input").write("mean", number: .float64, shape: [0], bytes: .init(start: nil, count: 0))
+      try root.createGroup("input").write(
+        "mean", number: .float64, shape: [0], bytes: .init(start: nil, count: 0))
     }
     #expect(try kind(folder.file("c.h5"), policy: .edited) == .missingDataset)
   }

@@ -71,7 +71,9 @@ extension StateDict {
 
   /// Throws unless the dict holds exactly the expected tensors.
   ///
-  /// - Parameter file: path for the message.
+  /// - Parameters:
+  ///   - expected: every tensor of the model.
+  ///   - file: path for the message.
   /// - Throws: ``StoreError`` of kind `incompatibleWeights`; its causes list what is missing,
   ///   unexpected, of another shape and of another type.
   public func checkCompatible(expected: [Expectation], file: String) throws {

@@ -34,8 +34,10 @@ struct CRC32 {
       var crc = state
       var index = 0
       while index + 8 <= bytes.count {
-        let low = crc ^ UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt32.self))
-        let high = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: index + 4, as: UInt32.self))
+        let low =
+          crc ^ UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: index, as: UInt32.self))
+        let high = UInt32(
+          littleEndian: bytes.loadUnaligned(fromByteOffset: index + 4, as: UInt32.self))
         crc =
           table[1792 + Int(low & 255)] ^ table[1536 + Int(low >> 8 & 255)]
           ^ table[1280 + Int(low >> 16 & 255)] ^ table[1024 + Int(low >> 24)]

@@ -134,7 +134,9 @@ struct PickleMachine {
       guard arguments.count <= 1 else { throw refusal("at most one argument", name) }
       var items: [(PickleValue, PickleValue)] = []
       if let first = arguments.first {
-        guard case .list(let list) = first else { throw refusal("a list of pairs", "another value") }
+        guard case .list(let list) = first else {
+          throw refusal("a list of pairs", "another value")
+        }
         for item in lists[list] {
           let pair = try (tupleOrList(item))
           guard pair.count == 2 else { throw refusal("pairs", "\(pair.count) values") }

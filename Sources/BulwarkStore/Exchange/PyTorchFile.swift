@@ -39,7 +39,9 @@ public enum PyTorchFile {
         found: "another archive", remedy: "Save the state dict with torch.save.")
     }
     let folder = String(root.dropLast("data.pkl".count))
-    if zip.entries[folder + "byteorder"] != nil, try zip.bytes(folder + "byteorder") != Array("little".utf8) {
+    if zip.entries[folder + "byteorder"] != nil,
+      try zip.bytes(folder + "byteorder") != Array("little".utf8)
+    {
       throw StoreError(
         .unexpectedType, file: path, item: "byteorder", expected: "little", found: "another order",
         remedy: "Save the state dict on a little-endian machine.")
@@ -82,7 +84,11 @@ public enum PyTorchFile {
     var ignored: [String] = []
     for (name, value) in machine.tables[table] {
       guard case .string(let name) = name else { continue }
-      if case .tensor(let tensor) = value { pairs.append((name, tensor)) } else { ignored.append(name) }
+      if case .tensor(let tensor) = value {
+        pairs.append((name, tensor))
+      } else {
+        ignored.append(name)
+      }
     }
     if key != nil {
       ignored += machine.tables[top].compactMap {
@@ -90,11 +96,11 @@ public enum PyTorchFile {
       }
     }
     var stripped = ""
-    while let prefix = prefixes.first(where: { prefix in pairs.allSatisfy { $0.0.hasPrefix(prefix) } }),
-      !pairs.isEmpty
-    {
-      stripped += prefix
-      pairs = pairs.map { (String($0.0.dropFirst(prefix.count)), $0.1) }
+    while !pairs.isEmpty {
+      let shared = prefixes.first { prefix in pairs.allSatisfy { $0.0.hasPrefix(prefix) } }
+      guard let shared else { break }
+      stripped += shared
+      pairs = pairs.map { (String($0.0.dropFirst(shared.count)), $0.1) }
     }
     return Content(
       tensors: StateDict(try storages.tensors(pairs)), key: key,

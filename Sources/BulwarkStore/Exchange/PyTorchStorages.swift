@@ -69,7 +69,6 @@ struct PyTorchStorages {
     if count > 0 && (last >= available || count > available) { throw refuse() }
   }
 
-
   private func copy(_ view: PickleTensor, dtype: DType, from entry: ZipReader.Entry) throws
     -> Tensor
   {

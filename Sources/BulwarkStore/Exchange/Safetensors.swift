@@ -66,8 +66,10 @@ public enum Safetensors {
   /// Writes a state dict.
   ///
   /// - Parameters:
-  ///   - tensors: at most one of each name; `__metadata__` is no name.
+  ///   - tensors: the tensors; `__metadata__` is no name.
+  ///   - path: the file.
   ///   - metadata: free texts; `format: pt` tells other readers about the layout.
+  ///   - overwrite: whether an existing file may be replaced.
   /// - Throws: ``StoreError`` of kind `exists`, `cannotCreate`, `writeFailed` or `invalidName`.
   public static func write(
     _ tensors: StateDict, to path: String, metadata: [String: String] = ["format": "pt"],
@@ -132,7 +134,8 @@ public enum Safetensors {
       }
       return (sorted, metadata)
     } catch let cause as DecodingError {
-      var wrong = error(.invalidContent, path, "header", "name: dtype, shape, data_offsets", "other")
+      var wrong = error(
+        .invalidContent, path, "header", "name: dtype, shape, data_offsets", "other")
       wrong.causes = ["\(cause)"]
       throw wrong
     }

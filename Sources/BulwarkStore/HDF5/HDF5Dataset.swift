@@ -14,8 +14,8 @@ public struct HDF5Dataset: Sendable {
 
   /// Reads the raw little-endian bytes of all elements.
   ///
-  /// - Parameters:
-  ///   - buffer: filled completely; its size must be `info.declaredBytes`.
+  /// - Parameter buffer: filled completely; its size must be `info.declaredBytes`.
+  /// - Throws: ``StoreError`` of kind `readFailed`.
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws {
     precondition(buffer.count == info.declaredBytes, "the buffer must fit the data set")
     if buffer.count > 0 { try handle.read(into: buffer, element: info.element) }
@@ -26,6 +26,7 @@ public struct HDF5Dataset: Sendable {
   /// - Parameters:
   ///   - rows: within `0..<info.shape[0]`.
   ///   - buffer: filled completely.
+  /// - Throws: ``StoreError`` of kind `readFailed`.
   public func read(rows: Range<Int>, into buffer: UnsafeMutableRawBufferPointer) throws {
     if buffer.count > 0 { try handle.read(into: buffer, element: info.element, rows: rows) }
   }

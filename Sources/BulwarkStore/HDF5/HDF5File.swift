@@ -10,6 +10,7 @@ public struct HDF5File: Sendable {
   /// - Parameters:
   ///   - path: where the file goes.
   ///   - userBlock: bytes in front of HDF5's own, 0 or a power of two from 512 up.
+  /// - Returns: the open file.
   /// - Throws: ``StoreError`` of kind `cannotCreate`.
   public static func create(_ path: String, userBlock: Int = 0) throws -> HDF5File {
     HDF5File(handle: try .createFile(path, shownAs: path, userBlock: userBlock))
@@ -20,6 +21,7 @@ public struct HDF5File: Sendable {
   /// - Parameters:
   ///   - path: the path that the system opens.
   ///   - name: the path that messages show, if another.
+  /// - Returns: the open file.
   /// - Throws: ``StoreError`` of kind `foreignFile` with HDF5's own messages as causes.
   public static func open(_ path: String, shownAs name: String? = nil) throws -> HDF5File {
     HDF5File(handle: try .openFile(path, shownAs: name ?? path))

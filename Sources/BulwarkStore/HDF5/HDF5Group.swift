@@ -26,8 +26,12 @@ public struct HDF5Group: Sendable {
   /// Makes a data set of numbers and writes its elements.
   ///
   /// - Parameters:
+  ///   - name: name of the data set in this group.
+  ///   - number: type of the elements.
   ///   - shape: sizes of the axes, row-major; empty makes a scalar.
   ///   - bytes: the elements, little-endian, exactly as many as `shape` asks for.
+  /// - Returns: the data set.
+  /// - Throws: ``StoreError`` of kind `writeFailed`.
   @discardableResult
   public func write(
     _ name: String, number: HDF5Number, shape: [Int], bytes: UnsafeRawBufferPointer
@@ -59,7 +63,12 @@ public struct HDF5Group: Sendable {
 
   /// Makes an empty extendable 1-D data set.
   ///
-  /// - Parameter chunk: rows that are stored together.
+  /// - Parameters:
+  ///   - name: name of the data set in this group.
+  ///   - number: type of the elements.
+  ///   - chunk: rows that are stored together.
+  /// - Returns: the data set.
+  /// - Throws: ``StoreError`` of kind `writeFailed`.
   public func createExtendable(_ name: String, number: HDF5Number, chunk: Int) throws
     -> HDF5Dataset
   {

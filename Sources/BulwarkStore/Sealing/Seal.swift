@@ -62,7 +62,8 @@ struct Seal: Equatable {
       throw Seal.foreign(block, file: file)
     }
     let sealed = SHA256Digest(of: Array(block[..<480]))
-    guard Array(block[480...]) == sealed.bytes, let payload = SHA256Digest(bytes: Array(block[32..<64]))
+    guard Array(block[480...]) == sealed.bytes,
+      let payload = SHA256Digest(bytes: Array(block[32..<64]))
     else {
       throw StoreError(
         .brokenSeal, file: file, item: "seal", expected: sealed.description,

@@ -28,8 +28,11 @@ struct SealedReader {
   /// Opens a file and checks everything that can be checked without reading elements.
   ///
   /// - Parameters:
+  ///   - path: the file.
   ///   - kind: `ckpt` or `data`; nil accepts both.
+  ///   - format: what the root attribute `format` must say; nil accepts anything.
   ///   - policy: whether a broken seal is an error.
+  /// - Throws: ``StoreError``, whose kind says what is wrong.
   init(_ path: String, kind: String?, format: String?, policy: SealPolicy) throws {
     self.path = path
     let descriptor = try FileDescriptor(opening: path, shownAs: path)
@@ -151,7 +154,9 @@ struct SealedReader {
 
   /// The tensor type of a data set, by its attribute where HDF5 has no such type.
   func dtype(of dataset: HDF5Dataset) throws -> DType {
-    guard case .number(let number) = dataset.info.element else { throw dataset.mismatch("a tensor") }
+    guard case .number(let number) = dataset.info.element else {
+      throw dataset.mismatch("a tensor")
+    }
     if number == .uint16 || number == .uint8,
       let name = try dataset.handle.textAttribute(SealedWriter.dtypeAttribute)
     {
