@@ -15,7 +15,8 @@ struct Bulwark: ParsableCommand {
       """,
     version: ToolVersion.current,
     subcommands: [
-      DataCommand.self, FlagCommand.self, EvaluateCommand.self, CheckpointCommand.self,
+      DataCommand.self, TrainCommand.self, RunCommand.self, FlagCommand.self,
+      EvaluateCommand.self, CheckpointCommand.self,
     ])
 
   static func main() {

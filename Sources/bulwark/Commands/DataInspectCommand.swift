@@ -27,7 +27,7 @@ struct DataInspectCommand: ToolCommand {
 
   func run() throws {
     let console = Console(output)
-    let bundle = try console.load(path, options: data)
+    let bundle = try console.load(path, options: data.loadOptions)
     var table = Table("class", "name", "train", "test")
     let testCounts = bundle.test?.countsPerClass
     for (label, name) in bundle.train.classNames.enumerated() {

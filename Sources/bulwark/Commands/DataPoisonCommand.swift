@@ -20,6 +20,11 @@ struct DataPoisonCommand: ToolCommand {
   @Option(help: "The clean data set.")
   var data: String
 
+  @Option(
+    name: .customLong("attack"),
+    help: ArgumentHelp("The attack: \(AttackOptions.names).", valueName: "name"))
+  var attackName: String
+
   @Option(help: "Folder to write; it must not exist yet, or be empty.")
   var out: String
 
@@ -28,9 +33,6 @@ struct DataPoisonCommand: ToolCommand {
 
   @Option(help: "Seed of the choice of images and of the trigger's random parts.")
   var seed: UInt64 = 0
-
-  @Option(help: "Checkpoint of a clean model; label-consistent perturbs images against it.")
-  var classifier: String?
 
   @Flag(help: "Check everything and say what would be written; write nothing.")
   var dryRun = false
@@ -49,15 +51,18 @@ struct DataPoisonCommand: ToolCommand {
 
   func run() throws {
     let console = Console(output)
-    let spec = try attack.spec(seed: seed)
+    var settings = PoisonSettings()
+    settings.attack = attackName
+    attack.overlay(on: &settings)
+    let spec = try settings.requiredSpec(seed: seed)
     try OutputFile.claim(out, force: force)
     let device = try compute.resolveDevice()
-    let bundle = try console.load(data, options: dataOptions)
-    let model = try classifier.map { try LoadedModel($0, device: device) }
+    let bundle = try console.load(data, options: dataOptions.loadOptions)
+    let model = try attack.classifier.map { try LoadedModel($0, device: device) }
     try model?.check(bundle.train, path: data)
 
     let poisoned = try Poisoner(spec).poison(
-      bundle.train, classifier: model?.classifier(on: device), device: device
+      bundle.train, classifier: model.map { $0.model.attackView($0.normalization) }, device: device
     ) { done, total in
       console.progress("poisoning", completed: done, total: total)
     }
@@ -104,14 +109,5 @@ struct DataPoisonCommand: ToolCommand {
     try manifest.write(to: place("poison.json"), overwrite: force)
     outputs["manifest"] = .string(place("poison.json"))
     return outputs
-  }
-}
-
-extension LoadedModel {
-  /// The model as an attack sees it: logits of images in 0...1.
-  func classifier(on device: Device) -> Classifier {
-    { [model, normalization] images in
-      try model.logits(normalization.apply(images), .evaluation)
-    }
   }
 }

@@ -37,7 +37,7 @@ struct EvaluateCommand: ToolCommand {
     let console = Console(output)
     let device = try compute.resolveDevice()
     let loaded = try LoadedModel(checkpoint, device: device)
-    let bundle = try console.load(data, options: dataOptions)
+    let bundle = try console.load(data, options: dataOptions.loadOptions)
     let test = bundle.test ?? bundle.train
     if bundle.test == nil { console.note("\(data) has no test part; measuring all of it") }
     try loaded.check(test, path: data)
@@ -47,7 +47,8 @@ struct EvaluateCommand: ToolCommand {
     let session = try TrainingSession(
       seed: 0, device: device, precision: compute.precision ?? .auto)
     let evaluator = Evaluator(
-      test: test, triggered: try manifest?.triggered(test), normalization: loaded.normalization)
+      test: test, triggered: try manifest?.poisoner().triggeredTest(test),
+      normalization: loaded.normalization)
     let values = try evaluator.measure(loaded.model, session: session)
 
     var result = ResultObject(command: "evaluate")

@@ -1,9 +1,7 @@
 import ArgumentParser
 import BulwarkData
 import BulwarkDefense
-import BulwarkNN
 import BulwarkStore
-import BulwarkTensor
 import BulwarkTraining
 import Foundation
 
@@ -56,7 +54,7 @@ struct FlagCommand: ToolCommand {
     for suffix in [".json", ".h5"] { try OutputFile.claim(out + suffix, force: force) }
     let device = try compute.resolveDevice()
     let loaded = try LoadedModel(checkpoint, device: device)
-    let bundle = try console.load(data, options: dataOptions)
+    let bundle = try console.load(data, options: dataOptions.loadOptions)
     let train = bundle.train
     try loaded.check(train, path: data)
     let known = try truth.map { try IndexList.read($0, below: train.count) }
@@ -64,10 +62,7 @@ struct FlagCommand: ToolCommand {
     console.note("ranking \(train.count) samples")
     let session = try TrainingSession(
       seed: 0, device: device, precision: compute.precision ?? .auto)
-    let logits = try loaded.model.logits(of: train, loaded.normalization, session: session)
-    let ranking = SuspicionRanking(
-      scores: try SymmetricCrossEntropy().perSample(logits, Tensor(train.labels)).doubles(),
-      predicted: try logits.argmax(1).integers(), labels: train.labels)
+    let ranking = try loaded.model.suspicion(of: train, loaded.normalization, session: session)
     let flagged = ranking.flagged(count: count)
 
     var result = ResultObject(command: "flag")
@@ -99,15 +94,6 @@ struct FlagCommand: ToolCommand {
       ])
     }
     return table
-  }
-}
-
-extension SuspicionRanking {
-  /// The flagged positions, most suspicious first: the first `count`, or all whose label the model
-  /// disputes.
-  func flagged(count: Int?) -> [Int] {
-    if let count { return Array(descending.prefix(count)) }
-    return descending.filter { predicted[$0] != labels[$0] }
   }
 }
 

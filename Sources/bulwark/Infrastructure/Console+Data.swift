@@ -3,9 +3,9 @@ import BulwarkStore
 
 extension Console {
   /// Loads a data set and passes its warnings on.
-  func load(_ path: String, options: DataSetOptions) throws -> DataBundle {
+  func load(_ path: String, options: DataOptions) throws -> DataBundle {
     detail("reading \(path)")
-    let bundle = try DataSource.load(path, options: options.loadOptions)
+    let bundle = try DataSource.load(path, options: options)
     for warning in bundle.warnings { note("warning: \(warning)") }
     return bundle
   }

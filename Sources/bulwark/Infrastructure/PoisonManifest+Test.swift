@@ -1,17 +1,11 @@
 import BulwarkData
 import BulwarkPoisoning
 import BulwarkStore
-import BulwarkTraining
 
 extension PoisonManifest {
   /// The manifest inside a data set that `bulwark data poison` wrote; nil for any other.
   static func stored(in bundle: DataBundle) throws -> PoisonManifest? {
     guard bundle.kind == .hdf5 else { return nil }
     return try PoisonManifest(in: DatasetFile(reading: bundle.path), path: bundle.path)
-  }
-
-  /// The test images of other classes with the trigger on them.
-  func triggered(_ test: ImageDataset) throws -> TriggeredTest {
-    TriggeredTest(dataset: try poisoner().triggeredTestSet(test), target: spec.target)
   }
 }

@@ -5,6 +5,8 @@ struct Table {
 
   init(_ header: String...) { self.header = header }
 
+  init(header: [String]) { self.header = header }
+
   /// The lines of the table, without trailing blanks.
   func lines() -> [String] {
     let widths = header.indices.map { column in

@@ -63,4 +63,11 @@ extension ComputeOptions {
     if let threads { try runtime.setThreadCount(threads) }
     return try Device(parsing: (device ?? .automatic).name)
   }
+
+  /// Puts what was given over a recipe.
+  func overlay(on recipe: inout TrainRecipe) {
+    if let device { recipe.device = device.name }
+    if let precision { recipe.precision = precision }
+    if let threads { recipe.threads = threads }
+  }
 }

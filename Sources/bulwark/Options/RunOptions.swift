@@ -17,9 +17,17 @@ struct RunOptions: ParsableArguments {
   @Option(help: "Seed of all randomness; default: the recipe's.")
   var seed: UInt64?
 
+  @Flag(help: "Leave out bad image files with a counted warning instead of stopping.")
+  var skipBad = false
+
   func validate() throws {
     if force && resume {
       throw ValidationError("--force and --resume exclude each other; give one of them.")
     }
+  }
+
+  /// Puts what was given over a recipe.
+  func overlay(on recipe: inout TrainRecipe) {
+    if let seed { recipe.seed = seed }
   }
 }

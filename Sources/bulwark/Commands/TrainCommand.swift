@@ -1,0 +1,79 @@
+import ArgumentParser
+import BulwarkData
+import BulwarkNN
+import BulwarkTraining
+
+/// `bulwark train`: a recipe made of flags.
+struct TrainCommand: ToolCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Train a model, undefended or with a defense against poisoned data.",
+    discussion: """
+      Reports clean accuracy and, where a trigger is known (--attack, or a data set that \
+      `bulwark data poison` wrote), the attack success rate. Every setting of a recipe can be given \
+      with --set; `bulwark run` trains from a recipe file.
+      """)
+
+  @Option(help: "standard or dbd; repeat it to train several models on the same data.")
+  var method: [String] = []
+
+  @Option(help: "The data set; default: digits.")
+  var data: String?
+
+  @Option(help: "Kind of the data set, where detection is wrong.")
+  var dataKind: DataKind?
+
+  @Option(help: "Use at most this many training samples, balanced over the classes.")
+  var limit: Int?
+
+  @Option(help: "Architecture: \(Architecture.Family.listing).")
+  var model: Architecture.Family?
+
+  @Option(help: "Channels of the first stage; 64 is the published size.")
+  var width: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Poison the training images first: \(AttackOptions.names).", valueName: "name"))
+  var attack: String?
+
+  @OptionGroup(title: "Attack")
+  var attackOptions: AttackOptions
+
+  @Option(help: "Start from this recipe instead of the defaults.")
+  var recipe: String?
+
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp(
+      "Override a setting, for example dbd.head.epochs=20; repeatable.", valueName: "key=value"))
+  var overrides: [String] = []
+
+  @OptionGroup(title: "Run")
+  var options: RunOptions
+
+  @OptionGroup(title: "Computing")
+  var compute: ComputeOptions
+
+  @OptionGroup(title: "Output")
+  var output: OutputOptions
+
+  func run() throws {
+    let resolved = try ResolvedRecipe(file: recipe, overrides: overrides) { recipe in
+      if !method.isEmpty { recipe.methods = method }
+      if let data { recipe.data.path = data }
+      if let dataKind { recipe.data.kind = dataKind.rawValue }
+      if let limit { recipe.data.limit = limit }
+      if let model { recipe.model.family = model }
+      if let width { recipe.model.width = width }
+      if let attack { recipe.poison.attack = attack }
+      attackOptions.overlay(on: &recipe.poison)
+      compute.overlay(on: &recipe)
+      options.overlay(on: &recipe)
+    }
+    try TrainJob(
+      command: "train", resolved: resolved, options: options, skipBad: options.skipBad,
+      console: Console(output)
+    ).perform()
+  }
+}

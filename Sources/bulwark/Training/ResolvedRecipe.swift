@@ -1,0 +1,35 @@
+import BulwarkStore
+import BulwarkTraining
+import Foundation
+
+/// A recipe with every setting filled in, and the text that says so.
+struct ResolvedRecipe {
+  let recipe: TrainRecipe
+  /// All settings as YAML with sorted keys: what is stored in the checkpoint.
+  let text: String
+
+  /// `sha256:` and the digest of the text.
+  var digest: String { "sha256:\(SHA256Digest(of: text))" }
+
+  /// Lays a file and overrides over the defaults.
+  ///
+  /// - Parameters:
+  ///   - file: A YAML file, or nil for the defaults alone.
+  ///   - overrides: `key.path=value`, the later ones last.
+  /// - Throws: `RecipeError` naming the key; `ToolError` when the file is missing.
+  init(file: String?, overrides: [String], adjust: (inout TrainRecipe) throws -> Void) throws {
+    var tree = try RecipeTree(defaults: TrainRecipe())
+    if let file {
+      guard FileManager.default.fileExists(atPath: file) else {
+        throw ToolError.missing(file, what: "recipe")
+      }
+      try tree.overlay(yaml: String(contentsOfFile: file, encoding: .utf8), file: file)
+    }
+    for assignment in overrides { try tree.overlay(assignment: assignment) }
+    var recipe = try tree.settings(as: TrainRecipe.self)
+    try adjust(&recipe)
+    try recipe.validate()
+    self.recipe = recipe
+    text = try RecipeTree(defaults: recipe).yaml()
+  }
+}

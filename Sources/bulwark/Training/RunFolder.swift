@@ -1,0 +1,55 @@
+import BulwarkStore
+import Foundation
+
+/// Where a training run writes: one folder, every file in it whole or absent.
+struct RunFolder {
+  let path: String
+
+  var recipe: String { file("recipe.yaml") }
+  var result: String { file("result.json") }
+  /// Base of `suspicion.json` and `suspicion.h5`.
+  var suspicion: String { file("suspicion") }
+
+  func file(_ name: String) -> String { path + "/" + name }
+
+  /// The checkpoint of a method, during and after training.
+  func checkpoint(_ method: TrainRecipe.Method) -> String { file(method.rawValue + ".h5") }
+
+  /// Takes the folder for a new run, or finds the run to go on with.
+  ///
+  /// - Throws: `ToolError` when something is there and neither `force` nor `resume` was given, and
+  ///   when the run to go on with has other settings.
+  func open(_ resolved: ResolvedRecipe, force: Bool, resume: Bool) throws {
+    let manager = FileManager.default
+    if resume, manager.fileExists(atPath: recipe) {
+      let stored = try String(contentsOfFile: recipe, encoding: .utf8)
+      guard stored == resolved.text else {
+        let changed = RunFolder.changedLines(from: stored, to: resolved.text)
+        throw ToolError(
+          summary: "The run in \(path) was started with other settings: \(changed).",
+          remedy: "Continue it with: bulwark run \(recipe) --out \(path) --resume",
+          category: .usage)
+      }
+      return
+    }
+    try OutputFile.claim(path, force: force || resume)
+    try OutputFile.makeFolder(path)
+    if force {
+      for method in TrainRecipe.Method.allCases {
+        try? manager.removeItem(atPath: checkpoint(method))
+      }
+    }
+    try AtomicFile.write(Data(resolved.text.utf8), to: recipe, overwrite: force || resume)
+  }
+
+  private static func changedLines(from old: String, to new: String) -> String {
+    let before = old.split(separator: "\n")
+    let after = new.split(separator: "\n")
+    let differing = zip(before, after).filter { $0 != $1 }
+    let shown = differing.prefix(3).map {
+      "'\($0.trimmingCharacters(in: .whitespaces))' became "
+        + "'\($1.trimmingCharacters(in: .whitespaces))'"
+    }
+    return shown.isEmpty ? "a list has another length" : shown.joined(separator: ", ")
+  }
+}

@@ -1,0 +1,153 @@
+import BulwarkData
+import BulwarkDefense
+import BulwarkNN
+import BulwarkPoisoning
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+import Foundation
+
+/// Trains every method of a recipe and writes what comes out.
+struct TrainExecution {
+  let run: TrainRun
+  let folder: RunFolder
+  let force: Bool
+
+  private var console: Console { run.console }
+  private var isAttacked: Bool { run.data.evaluator.triggered != nil }
+
+  /// One trained method.
+  private struct Outcome {
+    var method: TrainRecipe.Method
+    var values: [MetricValue]
+    var history: MetricHistory
+  }
+
+  /// Trains, and gives the result object and its text.
+  ///
+  /// - Throws: `EarlyExit` with status 75 when a signal came; the checkpoint is written then.
+  func callAsFunction(command: String) throws -> (ResultObject, Table) {
+    Interruption.install(.finishStep)
+    var result = ResultObject(command: command)
+    result.recipe = run.resolved.digest
+    result.inputs = try run.bundle.inputs
+    result.outputs = ["recipe": .string(folder.recipe)]
+    if let poisoned = run.poisoned { try write(poisoned, into: &result) }
+    let outcomes = try run.recipe.resolvedMethods().map { try train($0, into: &result) }
+
+    if outcomes.count == 1, let only = outcomes.first {
+      result.metrics = only.values.byName
+    } else {
+      result.rows = outcomes.map { .init(name: rowName($0.method), metrics: $0.values.byName) }
+    }
+    result.details = Dictionary(
+      uniqueKeysWithValues: outcomes.map { (rowName($0.method), stages($0.history)) })
+    result.outputs["result"] = .string(folder.result)
+    result.seconds = console.seconds
+    try AtomicFile.write(Data((try result.line() + "\n").utf8), to: folder.result, overwrite: true)
+    return (result, table(outcomes))
+  }
+
+  private func train(_ method: TrainRecipe.Method, into result: inout ResultObject) throws
+    -> Outcome
+  {
+    let path = folder.checkpoint(method)
+    let sink = ProgressSink(console, run: rowName(method))
+    let session = try run.session(
+      events: sink, stopRequested: { Interruption.isRequested },
+      save: { try store($0, at: path) })
+    let trainer = try run.trainer(method, session: session)
+    if FileManager.default.fileExists(atPath: path) {
+      let checkpoint = try Checkpoint(reading: path)
+      try trainer.restore(checkpoint)
+      console.note(
+        "\(rowName(method)): going on from \(path), stage \(checkpoint.progress.stage), "
+          + "step \(checkpoint.progress.step)")
+    }
+    var values: [MetricValue]
+    do {
+      values = try trainer.run()
+    } catch let stop as TrainingInterrupted {
+      console.clearProgress()
+      throw EarlyExit(
+        status: .interrupted,
+        message: "bulwark: interrupted in stage \(stop.stage) after step \(stop.step); "
+          + "\(path) holds everything.\n"
+          + "Continue with: bulwark run \(folder.recipe) --out \(folder.path) --resume")
+    }
+    sink.finishStage()
+    result.outputs["checkpoint_" + method.rawValue] = .string(path)
+    if method == .dbd {
+      values += try flag(trainer, session: session, path: path, into: &result)
+    }
+    return Outcome(method: method, values: values, history: trainer.history)
+  }
+
+  /// Writes the ranked list of a DBD run, and the flagged positions into its checkpoint.
+  private func flag(
+    _ trainer: any MethodTrainer, session: TrainingSession, path: String,
+    into result: inout ResultObject
+  ) throws -> [MetricValue] {
+    let ranking = try trainer.model.suspicion(
+      of: run.data.train, run.data.normalization, session: session)
+    let flagged = ranking.flagged(count: nil)
+    let files = try SuspicionListFile(
+      ranking: ranking, flagged: flagged, dataset: run.data.train, origin: result.inputs
+    ).write(base: folder.suspicion, overwrite: true)
+    result.outputs["suspicion_json"] = .string(files.json)
+    result.outputs["suspicion_hdf5"] = .string(files.hdf5)
+    var checkpoint = try trainer.snapshot()
+    checkpoint.indexSets["flagged"] = flagged.sorted()
+    try store(checkpoint, at: path)
+    return ranking.evidence(
+      knownPoisons: run.data.knownPoisons, labeledCount: run.data.train.count / 2)
+  }
+
+  private func store(_ checkpoint: Checkpoint, at path: String) throws {
+    var complete = checkpoint
+    complete.recipe = run.resolved.text
+    complete.codeVersion = ToolVersion.current
+    if let known = run.data.knownPoisons { complete.indexSets["poisoned"] = known }
+    try complete.write(to: path, overwrite: true)
+  }
+
+  private func write(_ poisoned: PoisonedDataset, into result: inout ResultObject) throws {
+    try poisoned.manifest().write(to: folder.file("poison.json"), overwrite: true)
+    result.outputs["poison"] = .string(folder.file("poison.json"))
+    if !poisoned.poisonedIndices.isEmpty {
+      try poisoned.writePictures(to: folder.file("pictures.png"))
+      result.outputs["pictures"] = .string(folder.file("pictures.png"))
+    }
+  }
+
+  private func rowName(_ method: TrainRecipe.Method) -> String {
+    method == .standard && isAttacked ? "undefended" : method.rawValue
+  }
+
+  /// The last value of every metric, stage by stage.
+  private func stages(_ history: MetricHistory) -> JSONValue {
+    var stages: [String: [String: JSONValue]] = [:]
+    for series in history.series {
+      let parts = series.name.split(separator: "/", maxSplits: 1).map(String.init)
+      guard parts.count == 2, let value = series.values.last, value.isFinite else { continue }
+      stages[parts[0], default: [:]][parts[1]] = [
+        "value": .double(value), "unit": .string(series.unit),
+      ]
+    }
+    return .object(["stages": .object(stages.mapValues(JSONValue.object))])
+  }
+
+  private func table(_ outcomes: [Outcome]) -> Table {
+    let definitions = Metric.all.filter { definition in
+      outcomes.contains { $0.values.contains { $0.definition == definition } }
+    }
+    var table = Table(header: ["model"] + definitions.map(\.name))
+    table.rows = outcomes.map { outcome in
+      [rowName(outcome.method)]
+        + definitions.map { definition in
+          outcome.values.first { $0.definition == definition }.map(spokenMetric) ?? "–"
+        }
+    }
+    return table
+  }
+}

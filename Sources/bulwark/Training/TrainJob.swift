@@ -1,0 +1,47 @@
+import BulwarkStore
+import BulwarkTraining
+
+/// What `train` and `run` share: check, estimate or train, report.
+struct TrainJob {
+  let command: String
+  let resolved: ResolvedRecipe
+  let options: RunOptions
+  let skipBad: Bool
+  let console: Console
+
+  func perform() throws {
+    let methods = try resolved.recipe.resolvedMethods().map(\.rawValue).joined(separator: "-")
+    let folder = RunFolder(path: options.out ?? "runs/\(methods)-seed\(resolved.recipe.seed)")
+    if options.dryRun {
+      if !options.resume { try OutputFile.check(folder.path, force: options.force) }
+      let run = try TrainRun(resolved, skipBad: skipBad, console: console)
+      try report(DryRun(run: run).estimate())
+      return
+    }
+    try folder.open(resolved, force: options.force, resume: options.resume)
+    let run = try TrainRun(resolved, skipBad: skipBad, console: console)
+    let (result, table) = try TrainExecution(run: run, folder: folder, force: options.force)(
+      command: command)
+    try console.finish(result) { table.lines() + ["", "written to \(folder.path)"] }
+  }
+
+  private func report(_ estimate: DryRun.Estimate) throws {
+    var result = ResultObject(command: command)
+    result.recipe = resolved.digest
+    result.metrics = [
+      "estimated_seconds": ResultMetric(estimate.seconds, unit: "seconds"),
+      "estimated_peak_memory": ResultMetric(Double(estimate.peakBytes), unit: "bytes"),
+    ]
+    result.details = ["dry_run": true]
+    try console.finish(result) {
+      var table = Table("stage", "steps", "time")
+      table.rows = estimate.stages.map {
+        [$0.name, String($0.steps), spokenDuration($0.seconds)]
+      }
+      return ["Everything checked; nothing was trained."] + table.lines() + [
+        "estimated: \(spokenDuration(estimate.seconds)), "
+          + "\(spokenBytes(estimate.peakBytes)) of memory"
+      ]
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import BulwarkData
+import BulwarkDefense
+import BulwarkNN
+import BulwarkPoisoning
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+
+/// A recipe with its images, ready to train.
+struct TrainRun {
+  let resolved: ResolvedRecipe
+  let console: Console
+  let device: Device
+  let bundle: DataBundle
+  /// The attack that this run applied itself; nil for data that are used as they are.
+  let poisoned: PoisonedDataset?
+  let data: TrainingData
+  let architecture: Architecture
+
+  var recipe: TrainRecipe { resolved.recipe }
+
+  /// Reads the images, poisons them where the recipe says so, and finds the device.
+  init(_ resolved: ResolvedRecipe, skipBad: Bool, console: Console) throws {
+    let recipe = resolved.recipe
+    self.resolved = resolved
+    self.console = console
+    let spec = try recipe.poison.spec(seed: recipe.seed)
+    let runtime = try Runtime.shared()
+    if recipe.threads > 0 { try runtime.setThreadCount(recipe.threads) }
+    device = try Device(parsing: recipe.device)
+    bundle = try console.load(recipe.data.path, options: recipe.loadOptions(skipBad: skipBad))
+
+    var train = bundle.train
+    var known = bundle.indexSets["poisoned"]
+    var poisoner = try PoisonManifest.stored(in: bundle)?.poisoner()
+    if let spec {
+      let attack = try TrainRun.poison(
+        bundle, spec, classifier: recipe.poison.classifier, device: device, console: console)
+      poisoned = attack
+      poisoner = try Poisoner(spec)
+      train = attack.dataset
+      known = attack.poisonedIndices
+    } else {
+      poisoned = nil
+    }
+    let statistics = try train.channelStatistics()
+    // A channel without contrast is left as it is.
+    let normalize = Normalize(
+      mean: statistics.mean, deviation: statistics.deviation.map { $0 > 0 ? $0 : 1 })
+    let triggered = try bundle.test.flatMap { test in
+      try poisoner.map { try $0.triggeredTest(test) }
+    }
+    data = TrainingData(
+      train: train,
+      evaluator: Evaluator(test: bundle.test, triggered: triggered, normalization: normalize),
+      knownPoisons: known)
+    architecture = recipe.architecture(for: train)
+  }
+
+  private static func poison(
+    _ bundle: DataBundle, _ spec: AttackSpec, classifier path: String, device: Device,
+    console: Console
+  ) throws -> PoisonedDataset {
+    let model = try path.isEmpty ? nil : LoadedModel(path, device: device)
+    try model?.check(bundle.train, path: bundle.path)
+    return try Poisoner(spec).poison(
+      bundle.train, classifier: model.map { $0.model.attackView($0.normalization) }, device: device
+    ) { done, total in
+      console.progress("poisoning", completed: done, total: total)
+    }
+  }
+
+  /// A session that tells `events` and writes checkpoints with `save`.
+  func session(
+    events: any EventSink, stopRequested: @escaping () -> Bool,
+    save: ((Checkpoint) throws -> Void)?
+  ) throws -> TrainingSession {
+    try TrainingSession(
+      seed: recipe.seed, device: device, precision: recipe.precision, events: events,
+      checkpointInterval: recipe.checkpointInterval, stopRequested: stopRequested, save: save)
+  }
+
+  /// The trainer of a method; nothing is computed yet.
+  func trainer(
+    _ method: TrainRecipe.Method, dbd options: DBDOptions? = nil, session: TrainingSession
+  ) throws -> any MethodTrainer {
+    let weak = recipe.weakViews(normalize: data.normalization)
+    switch method {
+    case .standard:
+      return try SupervisedTrainer(
+        architecture, data: data, options: recipe.standard, augmentation: weak, session: session)
+    case .dbd:
+      let contrastive = recipe.contrastiveViews(of: data.train, normalize: data.normalization)
+      return try DBDTrainer(
+        architecture, data: data, options: options ?? recipe.dbd,
+        views: DBDViews(contrastive: contrastive, weak: weak), session: session)
+    }
+  }
+}
+
+/// What the tool needs of every training method.
+protocol MethodTrainer: AnyObject {
+  var model: ImageClassifier { get }
+  var history: MetricHistory { get }
+  func run() throws -> [MetricValue]
+  func snapshot() throws -> Checkpoint
+  func restore(_ checkpoint: Checkpoint) throws
+}
+
+extension SupervisedTrainer: MethodTrainer {}
+extension DBDTrainer: MethodTrainer {}
