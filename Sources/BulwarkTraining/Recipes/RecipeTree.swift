@@ -109,7 +109,7 @@ public struct RecipeTree: Sendable, Equatable {
     case (.double, .int(let value)): return .double(Double(value))
     case (.int, .double(let value)) where value == value.rounded(): return .int(Int(value))
     // A default such as 1.0 is stored as a whole number; any number may stand there.
-    case (.int, .double), (.double, .double), (.int, .int), (.bool, .bool), (.string, .string),
+    case (.int, .double), (.int, .unsigned), (.double, .double), (.int, .int), (.bool, .bool), (.string, .string),
       (.array, .array):
       return over
     case (.string, .int(let value)): return .string("\(value)")
@@ -123,7 +123,7 @@ public struct RecipeTree: Sendable, Equatable {
     switch value {
     case .null: "nothing"
     case .bool: "true or false"
-    case .int, .double: "a number"
+    case .int, .unsigned, .double: "a number"
     case .string: "text"
     case .array: "a list"
     case .object: "a group of keys"
