@@ -31,7 +31,8 @@ public struct DataBundle: Sendable {
       guard test.images.shape.dropFirst() == train.images.shape.dropFirst() else {
         throw DataError.inconsistent(
           path: path,
-          reason: "training images are \(train.images.shape.dropFirst()) (channels, rows, columns), "
+          reason:
+            "training images are \(train.images.shape.dropFirst()) (channels, rows, columns), "
             + "test images \(test.images.shape.dropFirst())")
       }
     }

@@ -41,6 +41,7 @@ public enum DataError: BulwarkError, Equatable {
 }
 
 extension DataError {
+  /// What happened, with the file, what was expected and what was found.
   public var summary: String {
     switch self {
     case .missing(let path):
@@ -84,17 +85,23 @@ extension DataError {
     }
   }
 
+  /// What to do about it.
   public var remedy: String {
     switch self {
-    case .missing: return "Check the path; data sets for download are listed by `bulwark data inspect --help`."
+    case .missing:
+      return "Check the path; `bulwark data inspect --help` lists data sets to download."
     case .unreadable: return "Check the permissions and that it is an ordinary file or folder."
     case .symlinkLoop: return "Remove or correct the link."
-    case .wrongFormat: return "Check that the file is what its name says, or give the kind with --data-kind."
+    case .wrongFormat:
+      return "Check that the file is what its name says, or give the kind with --data-kind."
     case .damaged: return "Replace the file, or leave out bad files with --skip-bad."
     case .imageTooLarge: return "Make the image smaller, or leave out bad files with --skip-bad."
-    case .labelOutOfRange: return "Correct the labels, or give the right kind with --data-kind."
-    case .emptyClass: return "Add images, remove the folder, or leave out empty classes with --skip-bad."
-    case .noImages: return "Expected train/<class>/*.jpg|png, <class>/*.jpg|png, or binaries of a known kind."
+    case .labelOutOfRange:
+      return "Correct the labels, or give the right kind with --data-kind."
+    case .emptyClass:
+      return "Add images, remove the folder, or leave out empty classes with --skip-bad."
+    case .noImages:
+      return "Give a folder with train/<class>/*.jpg|png, <class>/*.jpg|png, or known binaries."
     case .mixedChannels: return "Choose one with --channels 1 or --channels 3."
     case .mixedSizes:
       return "Give --image-size N: the shorter side is scaled to N and the middle N x N is kept."
@@ -107,6 +114,7 @@ extension DataError {
     }
   }
 
+  /// Which exit code the tool gives.
   public var category: ErrorCategory {
     switch self {
     case .missing: return .missingInput
@@ -118,6 +126,7 @@ extension DataError {
     }
   }
 
+  /// None: the summary holds the decoder's or the system's text.
   public var causes: [String] { [] }
 
   private static func by(_ size: [Int]) -> String { size.map(String.init).joined(separator: " x ") }

@@ -9,7 +9,8 @@ public enum DataSource {
   ///   - options: kind, limits, size, channels, skipping of bad files.
   /// - Returns: train and test sets, resident as uint8, with warnings.
   /// - Throws: `DataError` naming the file and what to do; `TensorError` when LibTorch is missing.
-  public static func load(_ path: String, options: DataOptions = DataOptions()) throws -> DataBundle {
+  public static func load(_ path: String, options: DataOptions = DataOptions()) throws -> DataBundle
+  {
     try options.validate()
     let place = try locate(path, kind: options.kind)
     switch place.kind {

@@ -18,7 +18,9 @@ public struct EpochSampler: Sendable, Hashable, Codable {
 
   /// Describes the order; costs nothing.
   /// - Precondition: `count` and `batchSize` are at least 1.
-  public init(count: Int, batchSize: Int, key: RandomKey, dropLast: Bool = false, shuffles: Bool = true) {
+  public init(
+    count: Int, batchSize: Int, key: RandomKey, dropLast: Bool = false, shuffles: Bool = true
+  ) {
     precondition(count >= 1, "a sampler needs at least one sample")
     precondition(batchSize >= 1, "a batch holds at least one sample")
     self.count = count
@@ -36,13 +38,18 @@ public struct EpochSampler: Sendable, Hashable, Codable {
   /// All positions in the order of one epoch.
   /// - Parameter epoch: 0 or more.
   /// - Returns: a permutation of `0..<count`.
+  /// - Throws: `TensorError` when LibTorch is missing.
   public func order(epoch: Int) throws -> [Int] {
     guard shuffles else { return Array(0..<count) }
     return try key.stream("epoch").step(epoch).permutation(count).integers()
   }
 
   /// The positions of one step. Draws the epoch's whole order; loops use `batches(epoch:)`.
-  /// - Parameter step: `0..<stepsPerEpoch`.
+  /// - Parameters:
+  ///   - epoch: 0 or more.
+  ///   - step: `0..<stepsPerEpoch`.
+  /// - Returns: up to `batchSize` positions.
+  /// - Throws: `TensorError` when LibTorch is missing.
   public func indices(epoch: Int, step: Int) throws -> [Int] {
     precondition((0..<stepsPerEpoch).contains(step), "step \(step) is not in this epoch")
     let order = try order(epoch: epoch)

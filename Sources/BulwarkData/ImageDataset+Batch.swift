@@ -25,18 +25,21 @@ extension ImageDataset {
 
   /// Copies the samples at `indices` into one batch.
   /// - Parameter indices: `[B]`, int64, positions in `0..<count`.
+  /// - Returns: images `[B, C, H, W]` uint8 and labels `[B]` int64.
   /// - Throws: `TensorError` for a position outside the data set.
   public func batch(_ indices: Tensor) throws -> Batch { try batch(indices.integers()) }
 
   /// Values in 0...1 of 8-bit images.
   /// - Parameter images: `[B, C, H, W]`, uint8, any device.
   /// - Returns: the same shape, float32, `images / 255`.
+  /// - Throws: `TensorError` when memory runs out.
   public static func unitRange(_ images: Tensor) throws -> Tensor {
     try images.to(.float32) / 255.0
   }
 
   /// One image for writing to a file.
   /// - Parameter index: a position in `0..<count`.
+  /// - Returns: the sample with channels interleaved.
   /// - Throws: `TensorError` for a position outside the data set.
   public func raster(_ index: Int) throws -> RasterImage {
     try RasterImage(planar: images.narrow(0, start: index, length: 1))

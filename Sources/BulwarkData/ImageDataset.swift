@@ -82,6 +82,7 @@ public struct ImageDataset: Sendable {
 
   /// The samples at `indices`, in that order, as a data set of its own.
   /// - Parameter indices: positions in `0..<count`, at least one; repeats are allowed.
+  /// - Returns: a copy of these samples.
   /// - Throws: `DataError.noImages` when `indices` is empty; `TensorError` for a bad position.
   public func subset(_ indices: [Int]) throws -> ImageDataset {
     guard !indices.isEmpty else {
@@ -104,6 +105,7 @@ public struct ImageDataset: Sendable {
 
   /// The same labels and classes over other images.
   /// - Parameter newImages: `[N, C, H, W]`, uint8.
+  /// - Returns: a data set that shares the labels.
   /// - Throws: `DataError.inconsistent`.
   public func replacingImages(_ newImages: Tensor) throws -> ImageDataset {
     try ImageDataset(

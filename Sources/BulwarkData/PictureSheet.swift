@@ -59,6 +59,7 @@ public enum PictureSheet {
   ///   - changed: the same shape and dtype.
   ///   - factor: by how much differences are stretched.
   /// - Returns: the same shape, float32 in 0...1; 0.5 where nothing changed.
+  /// - Throws: `TensorError` when the shapes differ.
   public static func difference(
     _ original: Tensor, _ changed: Tensor, factor: Double = 10
   ) throws -> Tensor {

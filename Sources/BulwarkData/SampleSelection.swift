@@ -27,7 +27,10 @@ public enum SampleSelection {
 
   /// A stratified split: `ceil(count * fraction)` test samples, dealt to the classes in proportion
   /// to their size (largest remainder, ties to the lower label).
-  /// - Parameter fraction: 0 up to below 1.
+  /// - Parameters:
+  ///   - labels: one label per sample, in `0..<classCount`.
+  ///   - classCount: number of classes.
+  ///   - fraction: share of the test set, 0 up to below 1.
   /// - Returns: ascending positions of the training and the test samples.
   public static func split(
     labels: [Int], classCount: Int, testFraction fraction: Double

@@ -51,7 +51,8 @@ struct AugmentationPipelineTests {
     let first = try pipeline.apply(batch, key: key)
     #expect(try first.floats() == pipeline.apply(batch, key: key).floats())
     #expect(
-      try largestDifference(first, pipeline.apply(batch, key: RandomKey(seed: 3).stream("view").step(1)))
+      try largestDifference(
+        first, pipeline.apply(batch, key: RandomKey(seed: 3).stream("view").step(1)))
         > 0.1)
     let same = try images(1).expand([2, 3, 32, 32])
     let two = try pipeline.apply(same, key: key)

@@ -66,7 +66,9 @@ struct BinaryFormatTests {
   func cifarLength() throws {
     let scratch = try Scratch()
     let path = try scratch.write(Array(cifar([1, 2]).dropLast()), "data_batch_1.bin")
-    guard case .wrongFormat(path, _, "6145 bytes") = dataError({ _ = try DataSource.load(scratch.path) })
+    guard
+      case .wrongFormat(path, _, "6145 bytes") = dataError({ _ = try DataSource.load(scratch.path) }
+      )
     else {
       Issue.record("the length was not refused")
       return

@@ -7,6 +7,7 @@ extension AugmentationPipeline {
   /// - Parameters:
   ///   - size: rows and columns of the views.
   ///   - normalize: mean and deviation; nil leaves values in 0...1.
+  /// - Returns: the pipeline of one view.
   public static func simclr(size: Int, normalize: Normalize? = .cifar10) -> AugmentationPipeline {
     AugmentationPipeline(
       [
@@ -23,6 +24,7 @@ extension AugmentationPipeline {
   ///   - size: rows and columns of the images.
   ///   - flips: whether images are mirrored; off for digits and text.
   ///   - normalize: mean and deviation; nil leaves values in 0...1.
+  /// - Returns: the pipeline.
   public static func weak(
     size: Int, flips: Bool = true, normalize: Normalize? = .cifar10
   ) -> AugmentationPipeline {

@@ -37,6 +37,7 @@ public struct Grayscale: Augmentation {
   /// The gray of RGB images; images of one channel themselves.
   /// - Parameter images: `[B, C, H, W]`, float32.
   /// - Returns: `[B, 1, H, W]`.
+  /// - Throws: `TensorError` when LibTorch refuses the shapes.
   static func luma(_ images: Tensor) throws -> Tensor {
     guard images.shape[1] == 3 else { return images }
     let red = try images.narrow(1, start: 0, length: 1) * 0.299

@@ -10,6 +10,7 @@ enum HueRotation {
   ///   - images: `[B, 3, H, W]`, float32 in 0...1.
   ///   - turns: `[B, 1, 1, 1]`, share of the color circle, -0.5...0.5.
   /// - Returns: the same shape, in 0...1.
+  /// - Throws: `TensorError` when LibTorch refuses the shapes.
   static func apply(_ images: Tensor, turns: Tensor) throws -> Tensor {
     let red = try images.narrow(1, start: 0, length: 1)
     let green = try images.narrow(1, start: 1, length: 1)

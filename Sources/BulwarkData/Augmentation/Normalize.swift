@@ -35,6 +35,7 @@ public struct Normalize: Augmentation {
 
   /// `(x - mean) / deviation`.
   /// - Parameter images: `[B, C, H, W]`, float32, any device.
+  /// - Returns: the same shape, float32.
   /// - Throws: `DataError.inconsistent` when the number of channels differs.
   public func apply(_ images: Tensor) throws -> Tensor {
     guard images.shape[1] == mean.count else {

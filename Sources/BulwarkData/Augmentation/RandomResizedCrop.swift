@@ -109,7 +109,10 @@ public struct RandomResizedCrop: Augmentation {
   /// - Parameters:
   ///   - start: `[1, B]`, first input of the cut-out.
   ///   - length: `[1, B]`, number of inputs of the cut-out.
+  ///   - input: inputs of the whole image.
+  ///   - output: outputs.
   /// - Returns: `[B, output, input]`; every row sums to 1.
+  /// - Throws: `TensorError` when LibTorch refuses the shapes.
   private func weights(
     start: Tensor, length: Tensor, input: Int, output: Int
   ) throws -> Tensor {

@@ -8,6 +8,7 @@ enum SeparableMap {
   ///   - rows: `[B, H', H]`.
   ///   - columns: `[B, W', W]`.
   /// - Returns: `[B, C, H', W']`.
+  /// - Throws: `TensorError` when LibTorch refuses the shapes.
   static func apply(_ images: Tensor, rows: Tensor, columns: Tensor) throws -> Tensor {
     try rows.unsqueeze(1).matmul(images).matmul(columns.transpose(1, 2).unsqueeze(1))
   }
@@ -22,6 +23,7 @@ enum SeparableMap {
   ///   - positions: `[...]` float32 whole numbers; those outside `0..<length` give zero rows.
   ///   - length: number of inputs.
   /// - Returns: `[..., length]`.
+  /// - Throws: `TensorError` when LibTorch refuses the shapes.
   static func selection(_ positions: Tensor, length: Int) throws -> Tensor {
     try positions.unsqueeze(positions.rank).eq(counting(length, device: positions.device))
       .to(.float32)

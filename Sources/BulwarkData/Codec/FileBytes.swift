@@ -22,7 +22,10 @@ enum FileBytes {
   }
 
   /// The whole content of an ordinary file.
-  /// - Parameter limit: at most this many bytes from the start.
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - limit: at most this many bytes from the start.
+  /// - Returns: the bytes.
   /// - Throws: `DataError.missing`, `.symlinkLoop` or `.unreadable`.
   static func read(_ path: String, limit: Int = maximumSize) throws -> [UInt8] {
     // Non-blocking, so that a named pipe is refused below rather than waited for.
@@ -73,7 +76,8 @@ enum FileBytes {
     bytes.withUnsafeBytes { buffer in
       var done = 0
       while done < buffer.count {
-        let wrote = Glibc.write(descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done)
+        let wrote = Glibc.write(
+          descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done)
         if wrote < 0 && errno == EINTR { continue }
         if wrote <= 0 {
           code = wrote < 0 ? errno : EIO

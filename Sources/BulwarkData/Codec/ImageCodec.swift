@@ -37,7 +37,10 @@ public enum ImageCodec {
   }
 
   /// The size and channels of an image in memory; decodes no pixel.
-  /// - Parameter name: the file name for error messages.
+  /// - Parameters:
+  ///   - bytes: the start of the file, or all of it.
+  ///   - name: the file name for error messages.
+  /// - Returns: format, size and channels.
   /// - Throws: `DataError` naming the file: wrong format, damaged header or too large.
   public static func probe(_ bytes: UnsafeRawBufferPointer, name: String) throws -> ImageHeader {
     let header: ImageHeader
@@ -54,7 +57,10 @@ public enum ImageCodec {
   }
 
   /// Reads one image file.
-  /// - Parameter channels: 1 or 3 converts; nil keeps what the file has.
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - channels: 1 or 3 converts; nil keeps what the file has.
+  /// - Returns: the pixels, 8 bits.
   /// - Throws: `DataError` naming the file.
   public static func decode(path: String, channels: Int? = nil) throws -> RasterImage {
     try FileBytes.read(path).withUnsafeBytes { try decode($0, name: path, channels: channels) }
@@ -65,6 +71,7 @@ public enum ImageCodec {
   ///   - bytes: the whole file.
   ///   - name: the file name for error messages.
   ///   - channels: 1 or 3 converts; nil keeps what the file has.
+  /// - Returns: the pixels, 8 bits.
   /// - Throws: `DataError` naming the file.
   public static func decode(
     _ bytes: UnsafeRawBufferPointer, name: String, channels: Int? = nil
@@ -86,7 +93,11 @@ public enum ImageCodec {
   }
 
   /// Encodes an image as baseline JPEG without chroma subsampling.
-  /// - Parameter quality: 1...100.
+  /// - Parameters:
+  ///   - image: gray or RGB.
+  ///   - quality: 1...100.
+  ///   - name: the file name for error messages.
+  /// - Returns: the bytes of a JPEG file.
   /// - Throws: `DataError.cannotWrite` naming `name`.
   public static func encodeJPEG(
     _ image: RasterImage, quality: Int = 95, name: String = "image"

@@ -4,7 +4,8 @@ import BulwarkTensor
 enum BundleAssembly {
   /// Train and test from a set without a stored split.
   static func split(
-    _ all: ImageDataset, kind: DataKind, path: String, options: DataOptions, defaultFraction: Double,
+    _ all: ImageDataset, kind: DataKind, path: String, options: DataOptions,
+    defaultFraction: Double,
     warnings: [String] = []
   ) throws -> DataBundle {
     let halves = SampleSelection.split(

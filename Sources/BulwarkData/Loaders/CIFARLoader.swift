@@ -33,7 +33,7 @@ struct CIFARLoader {
     }
     let absent = trainFiles.filter { !present.contains($0) }
     if !absent.isEmpty {
-      warnings.append("training files are missing and were left out: \(absent.joined(separator: ", "))")
+      warnings.append("these training files are missing: \(absent.joined(separator: ", "))")
     }
     let train = try read(present.map { FolderScanner.join(folder, $0) }, names: names)
     let testPath = FolderScanner.join(folder, testFile)
@@ -78,7 +78,8 @@ struct CIFARLoader {
             }
             let pixels = source[start + labelBytes..<start + recordBytes]
             UnsafeMutableRawBufferPointer(
-              rebasing: target[labels.count * Self.pixelBytes..<(labels.count + 1) * Self.pixelBytes]
+              rebasing: target[
+                labels.count * Self.pixelBytes..<(labels.count + 1) * Self.pixelBytes]
             ).copyMemory(from: UnsafeRawBufferPointer(rebasing: pixels))
             labels.append(label)
           }
@@ -95,7 +96,7 @@ struct CIFARLoader {
       let names = text.split(whereSeparator: \.isNewline).map(String.init)
         .filter { !$0.allSatisfy(\.isWhitespace) }
       if names.count == classCount { return names }
-      warnings.append("'\(path)' has \(names.count) names instead of \(classCount); it was not used")
+      warnings.append("'\(path)' was not used: it has \(names.count) names, not \(classCount)")
     }
     if kind == .cifar10 { return Self.cifar10Names }
     if warnings.isEmpty { warnings.append("'\(path)' is missing; classes are called by number") }

@@ -34,10 +34,10 @@ enum DigitsLoader {
     var images: [RasterImage] = []
     var labels: [Int] = []
     EmbeddedDigits.lines.withUTF8Buffer { text in
-      for line in text.split(separator: UInt8(ascii: "\n")) {
-        guard let first = line.first else { continue }
-        labels.append(Int(first - UInt8(ascii: "0")))
-        let pixels = line.dropFirst().map { character in
+      let characters = text.filter { $0 != UInt8(ascii: "\n") }
+      for start in stride(from: 0, to: characters.count, by: 65) {
+        labels.append(Int(characters[start] - UInt8(ascii: "0")))
+        let pixels = characters[start + 1..<start + 65].map { character in
           UInt8((Int(character - UInt8(ascii: "A")) * 255 + 8) / 16)
         }
         images.append(

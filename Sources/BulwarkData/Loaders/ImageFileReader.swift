@@ -33,6 +33,7 @@ struct ImageFileReader {
   ///   - paths: at least one file.
   ///   - model: a data set whose channels and size the images must have.
   ///   - name: the data set's path for error messages.
+  /// - Returns: the images and which files they came from.
   /// - Throws: the `DataError` of the first bad file, unless bad files are skipped.
   func read(_ paths: [String], like model: ImageDataset?, name: String) throws -> Result {
     let form = try form(of: paths, like: model, name: name)
@@ -119,7 +120,7 @@ struct ImageFileReader {
           file: path, width: options.imageSize ?? header.width,
           height: options.imageSize ?? header.height,
           channels: options.channels ?? header.channels)
-      } catch where options.skipBad {
+      } catch  where options.skipBad {
         continue
       }
     }
@@ -139,7 +140,8 @@ struct ImageFileReader {
     defer { fclose(file) }
     var line = [CChar](repeating: 0, count: 256)
     while fgets(&line, Int32(line.count), file) != nil {
-      let text = String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+      let bytes = line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:))
+      let text = String(decoding: bytes, as: UTF8.self)
       guard text.hasPrefix("MemAvailable:") else { continue }
       return text.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1024 }
     }

@@ -38,7 +38,9 @@ enum ImageFolderLoader {
     }
     for listing in [train, test].compactMap({ $0 }) { warnings += listing.warnings }
     let ignored = train.ignored + (test?.ignored ?? 0)
-    if ignored > 0 { warnings.append("\(ignored) file(s) that are no JPEG or PNG were passed over") }
+    if ignored > 0 {
+      warnings.append("\(ignored) file(s) that are no JPEG or PNG were passed over")
+    }
 
     let fraction = options.testFraction ?? (folders.contains { $0.name == "train" } ? 0 : 0.2)
     if test == nil && fraction > 0 {
