@@ -62,6 +62,21 @@ struct BinaryFormatTests {
         == .labelOutOfRange(path: path, index: 1, label: 10, classCount: 10))
   }
 
+  @Test("With skipBad, labels out of range are left out and counted")
+  func skippedLabels() throws {
+    let scratch = try Scratch()
+    try scratch.write(cifar([1, 10, 255, 4]), "data_batch_1.bin")
+    let bundle = try DataSource.load(scratch.path, options: DataOptions(skipBad: true))
+    #expect(bundle.train.labels == [1, 4])
+    #expect(try bundle.train.images.narrow(0, start: 1, length: 1).bytes().allSatisfy { $0 == 3 })
+    #expect(bundle.warnings.contains { $0.hasPrefix("2 sample(s) of") })
+    let digits = try Scratch()
+    try mnist(digits, labels: [11, 9])
+    let kept = try DataSource.load(digits.path, options: DataOptions(skipBad: true))
+    #expect(kept.train.labels == [9])
+    #expect(try kept.train.images.bytes() == (7...12).map { UInt8($0) })
+  }
+
   @Test("A CIFAR file of the wrong length is refused")
   func cifarLength() throws {
     let scratch = try Scratch()

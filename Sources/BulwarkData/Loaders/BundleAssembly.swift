@@ -32,6 +32,44 @@ enum BundleAssembly {
       path: path, warnings: warnings, indexSets: indexSets)
   }
 
+  /// Refuses labels outside `0..<classCount`, or with `skipBad` counts them in a warning.
+  /// - Parameters:
+  ///   - labels: the labels of one file.
+  ///   - path: the file.
+  ///   - classCount: number of classes.
+  ///   - skipBad: whether bad samples are left out.
+  ///   - warnings: what is told to the user.
+  /// - Throws: `DataError.labelOutOfRange` for the first bad label.
+  static func checkLabels(
+    _ labels: ArraySlice<Int>, of path: String, classCount: Int, skipBad: Bool,
+    _ warnings: inout [String]
+  ) throws {
+    let bad = labels.indices.filter { !(0..<classCount).contains(labels[$0]) }
+    guard let first = bad.first else { return }
+    guard skipBad else {
+      throw DataError.labelOutOfRange(
+        path: path, index: first - labels.startIndex, label: labels[first], classCount: classCount)
+    }
+    warnings.append(
+      "\(bad.count) sample(s) of '\(path)' were left out: labels outside 0...\(classCount - 1)")
+  }
+
+  /// A data set of the samples whose labels are in range.
+  static func dataset(
+    images: Tensor, labels: [Int], classNames: [String], name: String
+  ) throws -> ImageDataset {
+    let good = labels.indices.filter { classNames.indices.contains(labels[$0]) }
+    guard good.count < labels.count else {
+      return try ImageDataset(images: images, labels: labels, classNames: classNames, name: name)
+    }
+    guard !good.isEmpty else {
+      throw DataError.noImages(path: name, looked: "every label is out of range")
+    }
+    return try ImageDataset(
+      images: images.indexSelect(0, Tensor(good)), labels: good.map { labels[$0] },
+      classNames: classNames, name: name)
+  }
+
   private static func limited(_ dataset: ImageDataset, _ limit: Int?) throws -> ImageDataset {
     guard let limit, limit < dataset.count else { return dataset }
     return try dataset.subset(

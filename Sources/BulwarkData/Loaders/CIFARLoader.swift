@@ -35,11 +35,12 @@ struct CIFARLoader {
     if !absent.isEmpty {
       warnings.append("these training files are missing: \(absent.joined(separator: ", "))")
     }
-    let train = try read(present.map { FolderScanner.join(folder, $0) }, names: names)
+    let train = try read(
+      present.map { FolderScanner.join(folder, $0) }, names: names, options, &warnings)
     let testPath = FolderScanner.join(folder, testFile)
     var test: ImageDataset?
     if FileBytes.exists(testPath) {
-      test = try read([testPath], names: names)
+      test = try read([testPath], names: names, options, &warnings)
     } else {
       warnings.append("there is no test set: '\(testPath)' is missing")
     }
@@ -47,15 +48,19 @@ struct CIFARLoader {
       train: train, test: test, kind: kind, path: folder, options: options, warnings: warnings)
   }
 
-  private func read(_ paths: [String], names: [String]) throws -> ImageDataset {
+  private func read(
+    _ paths: [String], names: [String], _ options: DataOptions, _ warnings: inout [String]
+  ) throws -> ImageDataset {
     var counts: [Int] = []
     for path in paths {
       let size = try FileBytes.size(path)
-      guard size > 0, size % recordBytes == 0 else {
+      let rest = size % recordBytes
+      guard size >= recordBytes, rest == 0 || options.skipBad else {
         throw DataError.wrongFormat(
           path: path, expected: "a multiple of \(recordBytes) bytes (one \(kind.rawValue) record)",
           found: "\(size) bytes")
       }
+      if rest != 0 { warnings.append("the last \(rest) bytes of '\(path)' are no whole record") }
       counts.append(size / recordBytes)
     }
     let total = counts.reduce(0, +)
@@ -65,28 +70,26 @@ struct CIFARLoader {
     let images = try Tensor.filled([total, 3, 32, 32], dtype: .uint8) { target in
       for (path, count) in zip(paths, counts) {
         let bytes = try FileBytes.read(path)
-        guard bytes.count == count * recordBytes else {
+        guard bytes.count >= count * recordBytes else {
           throw DataError.damaged(path: path, reason: "it changed while it was read")
         }
-        try bytes.withUnsafeBytes { source in
+        let first = labels.count
+        bytes.withUnsafeBytes { source in
           for record in 0..<count {
             let start = record * recordBytes
-            let label = Int(source[start + labelBytes - 1])
-            guard label < classCount else {
-              throw DataError.labelOutOfRange(
-                path: path, index: record, label: label, classCount: classCount)
-            }
             let pixels = source[start + labelBytes..<start + recordBytes]
-            UnsafeMutableRawBufferPointer(
-              rebasing: target[
-                labels.count * Self.pixelBytes..<(labels.count + 1) * Self.pixelBytes]
-            ).copyMemory(from: UnsafeRawBufferPointer(rebasing: pixels))
-            labels.append(label)
+            let place = labels.count * Self.pixelBytes
+            UnsafeMutableRawBufferPointer(rebasing: target[place..<place + Self.pixelBytes])
+              .copyMemory(from: UnsafeRawBufferPointer(rebasing: pixels))
+            labels.append(Int(source[start + labelBytes - 1]))
           }
         }
+        try BundleAssembly.checkLabels(
+          labels[first...], of: path, classCount: classCount, skipBad: options.skipBad, &warnings)
       }
     }
-    return try ImageDataset(images: images, labels: labels, classNames: names, name: paths[0])
+    return try BundleAssembly.dataset(
+      images: images, labels: labels, classNames: names, name: paths[0])
   }
 
   private func classNames(_ folder: String, _ warnings: inout [String]) throws -> [String] {

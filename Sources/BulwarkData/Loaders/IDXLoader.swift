@@ -17,11 +17,11 @@ enum IDXLoader {
     guard let trainFiles = try pair(in: folder, prefixes: ["train"]) else {
       throw DataError.missing(path: FolderScanner.join(folder, "train-images-idx3-ubyte"))
     }
-    let train = try read(trainFiles)
     var warnings: [String] = []
+    let train = try read(trainFiles, options, &warnings)
     var test: ImageDataset?
     if let files = try pair(in: folder, prefixes: ["t10k", "test"]) {
-      test = try read(files)
+      test = try read(files, options, &warnings)
     } else {
       warnings.append("there is no test set: t10k-images-idx3-ubyte is missing")
     }
@@ -53,7 +53,9 @@ enum IDXLoader {
     return nil
   }
 
-  private static func read(_ pair: Pair) throws -> ImageDataset {
+  private static func read(
+    _ pair: Pair, _ options: DataOptions, _ warnings: inout [String]
+  ) throws -> ImageDataset {
     let labelFile = try IDXFile(pair.labels, dimensions: 1)
     let imageFile = try IDXFile(pair.images, dimensions: 3)
     let count = imageFile.shape[0]
@@ -71,17 +73,16 @@ enum IDXLoader {
     }
     var labelBytes = [UInt8](repeating: 0, count: count)
     try labelBytes.withUnsafeMutableBytes { try labelFile.read(into: $0) }
-    for (index, label) in labelBytes.enumerated() where label >= classCount {
-      throw DataError.labelOutOfRange(
-        path: pair.labels, index: index, label: Int(label), classCount: classCount)
-    }
+    let labels = labelBytes.map(Int.init)
+    try BundleAssembly.checkLabels(
+      labels[...], of: pair.labels, classCount: classCount, skipBad: options.skipBad, &warnings)
     try ImageFileReader.requireMemory(count * height * width, pair.images)
     let images = try Tensor.filled([count, 1, height, width], dtype: .uint8) {
       try imageFile.read(into: $0)
     }
-    return try ImageDataset(
-      images: images, labels: labelBytes.map(Int.init),
-      classNames: (0..<classCount).map(String.init), name: pair.images)
+    return try BundleAssembly.dataset(
+      images: images, labels: labels, classNames: (0..<classCount).map(String.init),
+      name: pair.images)
   }
 }
 
