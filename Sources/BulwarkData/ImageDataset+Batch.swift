@@ -46,7 +46,8 @@ extension ImageDataset {
   }
 
   /// Mean and standard deviation of every channel over all pixels, of values in 0...1.
-  /// - Returns: C means and C standard deviations (population, not sample).
+  /// - Returns: C means and C standard deviations (population, not sample), the latter at least
+  ///   1/255, so that a constant channel can be normalized.
   public func channelStatistics() throws -> (mean: [Float], deviation: [Float]) {
     let area = height * width
     var sums = [Int](repeating: 0, count: channels)
@@ -68,7 +69,7 @@ extension ImageDataset {
     let means = sums.map { Double($0) / total }
     let variances = zip(squares, means).map { Double($0) / total - $1 * $1 }
     return (
-      means.map { Float($0 / 255) }, variances.map { Float(max(0, $0).squareRoot() / 255) }
+      means.map { Float($0 / 255) }, variances.map { Float(max(1, max(0, $0).squareRoot()) / 255) }
     )
   }
 }

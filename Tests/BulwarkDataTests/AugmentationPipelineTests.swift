@@ -115,6 +115,24 @@ struct AugmentationPipelineTests {
     }
   }
 
+  @Test("Impossible settings from a recipe are refused, not run")
+  func impossibleSettings() throws {
+    let batch = try images(1)
+    for text in [
+      #"{"padCrop":{"_0":{"padding":-1,"mode":"zero"}}}"#,
+      #"{"horizontalFlip":{"_0":{"probability":1.5}}}"#,
+      #"{"randomResizedCrop":{"_0":{"height":8,"width":8,"scale":[1],"ratio":[1,1],"filter":"bicubic"}}}"#,
+      #"{"gaussianBlur":{"_0":{"probability":1,"sigma":[],"kernelSize":3,"border":"reflect"}}}"#,
+      #"{"normalize":{"_0":{"mean":[0,0,0],"deviation":[1,0,1]}}}"#,
+    ] {
+      let step = try JSONDecoder().decode(AugmentationStep.self, from: Data(text.utf8))
+      let error = dataError {
+        _ = try AugmentationPipeline([step]).apply(batch, key: RandomKey(seed: 0))
+      }
+      #expect(error?.summary.contains("is impossible") == true, "\(text)")
+    }
+  }
+
   @Test("Drawn crops obey torchvision's rule: whole pixels, inside, area and ratio in range")
   func rectangles() throws {
     let crop = RandomResizedCrop(height: 32, width: 32)

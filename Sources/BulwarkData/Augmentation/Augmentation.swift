@@ -5,6 +5,10 @@ import BulwarkTensor
 /// The two halves are apart so that the same parameters can be given to LibTorch (`apply`, any
 /// device) and to the fused CPU kernel (`fusedStep`), which must agree to 1e-4.
 public protocol Augmentation: Sendable, Hashable, Codable {
+  /// What is impossible about the settings, in words; nil when nothing is. Settings read from a
+  /// recipe bypass initializers, so pipelines ask before they run.
+  var problem: String? { get }
+
   /// Parameters per sample.
   var parameterCount: Int { get }
 
@@ -62,6 +66,11 @@ public struct FusedStep: Sendable, Hashable {
 extension Augmentation {
   /// The input's size.
   public func outputSize(height: Int, width: Int) -> (height: Int, width: Int) { (height, width) }
+
+  /// Stops the program when a caller in Swift passes impossible settings.
+  func requireSound() {
+    precondition(problem == nil, problem ?? "")
+  }
 
   /// Row `index` of the parameters as `[B, 1, 1, 1]`.
   func row(_ index: Int, of parameters: Tensor) throws -> Tensor {

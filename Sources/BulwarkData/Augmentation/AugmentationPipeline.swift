@@ -3,7 +3,8 @@ import BulwarkTensor
 /// Augmentations applied one after the other to a batch, all randomness from one key.
 ///
 /// Step *i* draws from `key.stream("augment").step(i)` in sample order, so the same key gives the
-/// same parameters on every device and in every implementation.
+/// same parameters on every device and in every implementation. Call it outside autocast: the tensor
+/// operations multiply by float32 matrices.
 public struct AugmentationPipeline: Sendable, Hashable, Codable {
   /// How the work is done.
   public enum Implementation: Sendable {
@@ -27,7 +28,8 @@ public struct AugmentationPipeline: Sendable, Hashable, Codable {
   ///   - key: the source of all randomness; derive it from (seed, epoch, step, view).
   ///   - implementation: how the work is done.
   /// - Returns: `[B, C, H', W']`, float32, on the images' device; in 0...1 before any `normalize`.
-  /// - Throws: `DataError.inconsistent` when a step does not fit the images; `TensorError`.
+  /// - Throws: `DataError.inconsistent` when a step does not fit the images or has impossible
+  ///   settings; `TensorError`.
   public func apply(
     _ images: Tensor, key: RandomKey, implementation: Implementation = .automatic
   ) throws -> Tensor {
@@ -66,6 +68,7 @@ public struct AugmentationPipeline: Sendable, Hashable, Codable {
   public func apply(
     _ images: Tensor, parameters: Tensor, implementation: Implementation = .automatic
   ) throws -> Tensor {
+    try check(images.shape)
     let fused =
       switch implementation {
       case .automatic: images.device == .cpu
@@ -113,6 +116,7 @@ public struct AugmentationPipeline: Sendable, Hashable, Codable {
     }
     var size = (height: shape[2], width: shape[3])
     for step in steps {
+      if let problem = step.augmentation.problem { throw fail("\(problem) is impossible") }
       let side = min(size.height, size.width)
       switch step {
       case .padCrop(let crop) where crop.padding >= side:

@@ -26,14 +26,21 @@ public struct ColorJitter: Augmentation {
     brightness: Double = 0.4, contrast: Double = 0.4, saturation: Double = 0.4, hue: Double = 0.1,
     probability: Double = 0.8
   ) {
-    precondition(brightness >= 0 && contrast >= 0 && saturation >= 0, "strengths are 0 or more")
-    precondition((0...0.5).contains(hue), "hue lies in 0...0.5")
-    precondition((0...1).contains(probability), "a probability lies in 0...1")
     self.brightness = brightness
     self.contrast = contrast
     self.saturation = saturation
     self.hue = hue
     self.probability = probability
+    requireSound()
+  }
+
+  /// Negative or infinite strengths, a hue outside 0...0.5, a probability outside 0...1.
+  public var problem: String? {
+    for strength in [brightness, contrast, saturation] where !(0...1000).contains(strength) {
+      return "a strength of \(strength)"
+    }
+    if !(0...0.5).contains(hue) { return "a hue of \(hue)" }
+    return (0...1).contains(probability) ? nil : "a probability of \(probability)"
   }
 
   /// Four operations and four amounts.

@@ -35,14 +35,23 @@ public struct GaussianBlur: Augmentation {
     probability: Double = 0.5, sigma: ClosedRange<Double> = 0.1...2, kernelSize: Int? = nil,
     border: Border = .replicate
   ) {
-    precondition((0...1).contains(probability), "a probability lies in 0...1")
-    precondition(sigma.lowerBound > 0 && sigma.upperBound < 1000, "sigma is above 0")
+    precondition(sigma.upperBound < 1000, "sigma is below 1,000 pixels")
     let size = kernelSize ?? 2 * Int((3 * sigma.upperBound).rounded(.up)) + 1
-    precondition(size > 0 && size % 2 == 1, "the kernel size is odd")
     self.probability = probability
     self.sigma = [sigma.lowerBound, sigma.upperBound]
     self.kernelSize = size
     self.border = border
+    requireSound()
+  }
+
+  /// A probability outside 0...1, sigmas that are not two positive numbers in order, an even kernel.
+  public var problem: String? {
+    if !(0...1).contains(probability) { return "a probability of \(probability)" }
+    guard sigma.count == 2, sigma[0] > 0, sigma[0] <= sigma[1], sigma[1] < 1000 else {
+      return "a sigma of \(sigma)"
+    }
+    return (1..<8000).contains(kernelSize) && kernelSize % 2 == 1
+      ? nil : "a kernel of \(kernelSize) pixels"
   }
 
   /// The standard deviation.

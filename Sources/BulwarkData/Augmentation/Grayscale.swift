@@ -10,8 +10,13 @@ public struct Grayscale: Augmentation {
 
   /// Makes the augmentation.
   public init(probability: Double = 0.2) {
-    precondition((0...1).contains(probability), "a probability lies in 0...1")
     self.probability = probability
+    requireSound()
+  }
+
+  /// A probability outside 0...1.
+  public var problem: String? {
+    (0...1).contains(probability) ? nil : "a probability of \(probability)"
   }
 
   /// Whether the sample is made gray.

@@ -7,12 +7,19 @@ public struct Normalize: Augmentation {
   /// One standard deviation per channel, above 0.
   public let deviation: [Float]
 
-  /// Makes the step.
+  /// Makes the step. Values may come from a file: they are checked when the step runs.
   public init(mean: [Float], deviation: [Float]) {
-    precondition(mean.count == deviation.count, "one mean and one deviation per channel")
-    precondition(deviation.allSatisfy { $0 > 0 }, "deviations are above 0")
     self.mean = mean
     self.deviation = deviation
+  }
+
+  /// Means and deviations of different number, or a deviation that is not above 0.
+  public var problem: String? {
+    guard mean.count == deviation.count else {
+      return "\(mean.count) means and \(deviation.count) deviations"
+    }
+    let sound = deviation.allSatisfy { $0 > 0 && $0.isFinite } && mean.allSatisfy(\.isFinite)
+    return sound ? nil : "means of \(mean) and deviations of \(deviation)"
   }
 
   /// The values that the official DBD code uses for CIFAR-10 in all stages.
@@ -36,8 +43,11 @@ public struct Normalize: Augmentation {
   /// `(x - mean) / deviation`.
   /// - Parameter images: `[B, C, H, W]`, float32, any device.
   /// - Returns: the same shape, float32.
-  /// - Throws: `DataError.inconsistent` when the number of channels differs.
+  /// - Throws: `DataError.inconsistent` when the number of channels differs or a deviation is 0.
   public func apply(_ images: Tensor) throws -> Tensor {
+    if let problem {
+      throw DataError.inconsistent(path: "normalization", reason: "\(problem) is impossible")
+    }
     guard images.shape[1] == mean.count else {
       throw DataError.inconsistent(
         path: "normalization",

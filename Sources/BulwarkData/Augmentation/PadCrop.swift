@@ -20,9 +20,14 @@ public struct PadCrop: Augmentation {
 
   /// Makes the augmentation; the default is MixMatch's for CIFAR.
   public init(padding: Int = 4, mode: Mode = .reflect) {
-    precondition(padding >= 0, "padding is 0 or more")
     self.padding = padding
     self.mode = mode
+    requireSound()
+  }
+
+  /// A negative or huge padding.
+  public var problem: String? {
+    (0...ImageCodec.maximumSide).contains(padding) ? nil : "a padding of \(padding)"
   }
 
   /// Offset down and offset right.

@@ -34,13 +34,26 @@ public struct RandomResizedCrop: Augmentation {
     height: Int, width: Int, scale: ClosedRange<Double> = 0.2...1,
     ratio: ClosedRange<Double> = 0.75...(4.0 / 3.0), filter: Filter = .bicubic
   ) {
-    precondition(height >= 1 && width >= 1, "the output has at least one pixel")
-    precondition(scale.lowerBound > 0 && ratio.lowerBound > 0, "area and ratio are positive")
     self.height = height
     self.width = width
     self.scale = [scale.lowerBound, scale.upperBound]
     self.ratio = [ratio.lowerBound, ratio.upperBound]
     self.filter = filter
+    requireSound()
+  }
+
+  /// An empty output, or ranges that are not two positive numbers in order.
+  public var problem: String? {
+    let sides = 1...ImageCodec.maximumSide
+    guard sides.contains(height), sides.contains(width) else {
+      return "an output of \(height) x \(width) pixels"
+    }
+    for (name, range) in [("scale", scale), ("ratio", ratio)] {
+      guard range.count == 2, range[0] > 0, range[0] <= range[1], range[1] < 1000 else {
+        return "a \(name) of \(range)"
+      }
+    }
+    return nil
   }
 
   /// Top, left, height and width of the cut-out.

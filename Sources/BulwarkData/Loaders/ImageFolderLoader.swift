@@ -66,8 +66,8 @@ enum ImageFolderLoader {
   /// The class folders directly in `path`.
   private static func classFolders(in path: String) throws -> [FolderScanner.Entry] {
     try FolderScanner.entries(of: path).filter { entry in
-      if case .broken(let code) = entry.kind, code == ELOOPCode {
-        throw DataError.symlinkLoop(path: entry.path)
+      if case .broken(let code) = entry.kind {
+        throw FileBytes.failure(entry.path, code: code)
       }
       return entry.kind == .folder
     }
