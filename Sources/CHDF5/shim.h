@@ -8,8 +8,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "trial.h"
-
 /// Element types by code; the result is a copy that the caller closes with H5Tclose.
 enum {
   BW_H5_UINT8 = 0, BW_H5_INT8, BW_H5_UINT16, BW_H5_INT16, BW_H5_INT32, BW_H5_INT64,
@@ -115,6 +113,30 @@ static inline void bw_h5_take_errors(char *buffer, size_t capacity) {
   H5Eclear2(H5E_DEFAULT);
 }
 
+/// Sets the error stack aside, so that cleaning up after a failure does not clear it.
+static inline hid_t bw_h5_keep_errors(bool failed) {
+  return failed ? H5Eget_current_stack() : -1;
+}
+
+/// Puts back what ``bw_h5_keep_errors`` set aside.
+static inline void bw_h5_restore_errors(hid_t kept) {
+  if (kept >= 0) H5Eset_current_stack(kept);
+}
+
+/// Opens a file for reading, without locks: files never change once they have their name.
+static inline hid_t bw_h5_open_readonly(const char *path) {
+  hid_t access = H5Pcreate(H5P_FILE_ACCESS), result = -1;
+  if (access < 0) return -1;
+  if (H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0 &&
+      H5Pset_file_locking(access, false, true) >= 0) {
+    result = H5Fopen(path, H5F_ACC_RDONLY, access);
+  }
+  hid_t errors = bw_h5_keep_errors(result < 0);
+  H5Pclose(access);
+  bw_h5_restore_errors(errors);
+  return result;
+}
+
 /// Creates a file with a user block of `block` bytes; fails when the file exists.
 static inline hid_t bw_h5_create_file(const char *path, size_t block) {
   hid_t result = -1;
@@ -132,8 +154,6 @@ static inline hid_t bw_h5_create_file(const char *path, size_t block) {
   bw_h5_restore_errors(errors);
   return result;
 }
-
-static inline hid_t bw_h5_open_file(const char *path) { return bw_h5_open_readonly(path); }
 
 /// A group without time stamps that keeps its links in the object header.
 static inline hid_t bw_h5_create_group(hid_t parent, const char *name) {
@@ -340,5 +360,7 @@ static inline int bw_h5_get_int_attribute(hid_t object, const char *name, int64_
   H5Aclose(attribute);
   return result;
 }
+
+#include "survey.h"
 
 #endif

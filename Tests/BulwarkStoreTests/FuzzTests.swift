@@ -51,6 +51,50 @@ import Testing
     #expect(refused > 75)
   }
 
+  /// The same with HDF5's own checksums mended, so that the damage reaches the parser's depths.
+  @Test func damageUnderRightChecksumsIsReadOrRefusedButNeverCrashes() throws {
+    let folder = try TemporaryFolder()
+    let original = try original(folder)
+    let headers = objectHeaders(original)
+    #expect(headers.count > 20)
+    for header in headers {
+      let stored = (0..<4).reduce(UInt32(0)) {
+        $0 | UInt32(original[header.upperBound + $1]) << UInt32(8 * $1)
+      }
+      #expect(lookup3(original[header]) == stored)
+    }
+    let path = folder.file("hostile.h5")
+    var random = RandomKey(seed: FuzzTests.seed).generator()
+    var kinds: [StoreError.Kind: Int] = [:]
+    for _ in 0..<FuzzTests.rounds {
+      var bytes = original
+      for _ in 0..<Int.random(in: 1...2, using: &random) {
+        let header = headers[Int.random(in: headers.indices, using: &random)]
+        for _ in 0..<Int.random(in: 1...3, using: &random) {
+          bytes[Int.random(in: header.lowerBound + 4..<header.upperBound, using: &random)] =
+            .random(in: 0...255, using: &random)
+        }
+        let sum = lookup3(bytes[header])
+        for byte in 0..<4 { bytes[header.upperBound + byte] = UInt8(sum >> (8 * byte) & 255) }
+      }
+      try write(bytes, path)
+      try reseal(path)
+      let policy: SealPolicy = Bool.random(using: &random) ? .required : .edited
+      if let kind = try kindOfError({ _ = try Checkpoint(reading: path, policy: policy) }) {
+        kinds[kind, default: 0] += 1
+      }
+    }
+    if FuzzTests.rounds > 1000 { print(kinds) }
+  }
+
+  /// More rounds on request: BULWARK_FUZZ_ROUNDS and BULWARK_FUZZ_SEED.
+  private static let rounds = number("BULWARK_FUZZ_ROUNDS") ?? 150
+  private static let seed = UInt64(number("BULWARK_FUZZ_SEED") ?? 14)
+
+  private static func number(_ name: String) -> Int? {
+    ProcessInfo.processInfo.environment[name].flatMap { Int($0) }
+  }
+
   @Test func damagedSafetensorsAndPyTorchFilesAreReadOrRefusedButNeverCrash() throws {
     let folder = try TemporaryFolder()
     let tensors = try everyKindOfTensor()

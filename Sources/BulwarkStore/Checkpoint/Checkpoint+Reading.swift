@@ -3,8 +3,8 @@ import BulwarkTensor
 extension Checkpoint {
   /// Reads a checkpoint; all tensors come to the CPU.
   ///
-  /// The seal over the whole file is checked before HDF5 parses it, then a child process walks the
-  /// file, so that neither damage nor malice reaches this process.
+  /// The seal over the whole file is checked first; then a child process parses the HDF5 structure,
+  /// so that neither damage nor malice reaches HDF5 in this process.
   ///
   /// - Parameters:
   ///   - path: the file.
@@ -55,12 +55,12 @@ extension Checkpoint {
     codeVersion = try reader.text("/code_version") ?? ""
   }
 
-  static func series(_ dataset: HDF5Dataset, name: String) throws -> MetricSeries {
+  static func series(_ dataset: StoredDataset, name: String) throws -> MetricSeries {
     guard dataset.info.element == .number(.seriesRow), dataset.info.shape.count == 1 else {
       throw dataset.mismatch("rows of step and value")
     }
     return MetricSeries(
-      name: name, unit: try dataset.handle.textAttribute("unit") ?? "",
+      name: name, unit: dataset.attributes["unit"] ?? "",
       rowBytes: try dataset.bytes())
   }
 
@@ -79,7 +79,7 @@ extension Checkpoint {
 
 extension SealedReader {
   /// The data sets directly below a group, by decoded name, in the order of writing.
-  func children(of prefix: String) -> [(String, HDF5Dataset)] {
+  func children(of prefix: String) -> [(String, StoredDataset)] {
     order.compactMap { path in
       guard path.hasPrefix(prefix), let dataset = datasets[path] else { return nil }
       return (TensorPath.decode(path.dropFirst(prefix.count)), dataset)

@@ -45,40 +45,4 @@ public struct HDF5Dataset: Sendable {
     try handle.append(bytes, rows: rows, after: info.shape[0], element: info.element)
     return try HDF5Dataset(handle: handle)
   }
-
-  /// The text of a scalar text data set.
-  public func text() throws -> String {
-    guard case .text = info.element, info.shape.isEmpty else { throw mismatch("one text") }
-    return String(decoding: try bytes().reversed().drop { $0 == 0 }.reversed(), as: UTF8.self)
-  }
-
-  /// The texts of a 1-D text data set.
-  public func texts() throws -> [String] {
-    guard case .text(let width) = info.element, info.shape.count == 1 else {
-      throw mismatch("a list of texts")
-    }
-    let all = try bytes()
-    return (0..<info.shape[0]).map { row in
-      String(decoding: all[row * width..<(row + 1) * width].prefix { $0 != 0 }, as: UTF8.self)
-    }
-  }
-
-  /// The integers of an int64 data set.
-  public func integers() throws -> [Int] {
-    guard info.element == .number(.int64) else { throw mismatch("64-bit integers") }
-    return try bytes().withUnsafeBytes { $0.bindMemory(to: Int64.self).map { Int($0) } }
-  }
-
-  /// The numbers of a float64 data set.
-  public func doubles() throws -> [Double] {
-    guard info.element == .number(.float64) else { throw mismatch("64-bit floating point") }
-    return try bytes().withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }
-  }
-
-  func mismatch(_ expected: String) -> StoreError {
-    StoreError(
-      .unexpectedType, file: handle.file, item: path, expected: expected,
-      found: "\(info.element) of shape \(info.shape)",
-      remedy: "The file was changed by another program; use another copy.")
-  }
 }

@@ -1,7 +1,7 @@
 /// An open HDF5 file.
 ///
 /// Thread-safe: all calls into HDF5 are serialized. Checkpoints and data sets go through sealed files
-/// instead, which add the checks; this type is for code that needs plain HDF5.
+/// instead, which add the checks; this type is for code that needs plain HDF5 and trusts the file.
 public struct HDF5File: Sendable {
   let handle: HDF5Handle
 

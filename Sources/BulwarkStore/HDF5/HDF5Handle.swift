@@ -58,7 +58,7 @@ final class HDF5Handle: @unchecked Sendable {
 
   static func openFile(_ systemPath: String, shownAs file: String) throws -> HDF5Handle {
     try HDF5Library.locked {
-      let opened = bw_h5_open_file(systemPath)
+      let opened = bw_h5_open_readonly(systemPath)
       guard opened >= 0 else {
         throw StoreError(
           .foreignFile, file: file, expected: "an HDF5 file", found: "something HDF5 cannot read",
@@ -148,21 +148,7 @@ final class HDF5Handle: @unchecked Sendable {
       guard bw_h5_describe(identifier, &raw) == 0, raw.rank >= -1 else {
         throw failure(.readFailed, "a readable data set", "an unknown shape or type")
       }
-      let sizes = withUnsafeBytes(of: &raw.dims) { Array($0.bindMemory(to: UInt64.self)) }
-      let element: HDF5DatasetInfo.Element =
-        if raw.text_size > 0 {
-          .text(bytes: Int(clamping: raw.text_size))
-        } else if let number = HDF5Number(rawValue: raw.type_code) {
-          .number(number)
-        } else {
-          .other
-        }
-      return HDF5DatasetInfo(
-        element: element, elementSize: Int(clamping: raw.element_size),
-        shape: sizes.prefix(max(0, Int(raw.rank))).map { Int(clamping: $0) },
-        layout: HDF5DatasetInfo.Layout(rawValue: raw.layout),
-        storedBytes: Int(clamping: raw.stored_bytes), filters: Int(raw.filters),
-        externalFiles: Int(raw.external_files))
+      return HDF5DatasetInfo(raw)
     }
   }
 
@@ -285,5 +271,26 @@ final class HDF5Handle: @unchecked Sendable {
         ? "Check that the disk has space and is writable, then write again."
         : "The file is damaged or was made by another program; use another copy.",
       causes: HDF5Library.takeErrors())
+  }
+}
+
+extension HDF5DatasetInfo {
+  /// The description that the C layer gives.
+  init(_ raw: bw_h5_dataset_info) {
+    let sizes = withUnsafeBytes(of: raw.dims) { Array($0.bindMemory(to: UInt64.self)) }
+    element =
+      if raw.text_size > 0 {
+        .text(bytes: Int(clamping: raw.text_size))
+      } else if let number = HDF5Number(rawValue: raw.type_code) {
+        .number(number)
+      } else {
+        .other
+      }
+    elementSize = Int(clamping: raw.element_size)
+    shape = sizes.prefix(max(0, Int(raw.rank))).map { Int(clamping: $0) }
+    layout = Layout(rawValue: raw.layout)
+    storedBytes = Int(clamping: raw.stored_bytes)
+    filters = Int(raw.filters)
+    externalFiles = Int(raw.external_files)
   }
 }

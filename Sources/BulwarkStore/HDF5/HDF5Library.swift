@@ -22,9 +22,4 @@ enum HDF5Library {
     let bytes = buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
     return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map { "HDF5 \($0)" }
   }
-
-  /// True when a child process could walk the file without dying.
-  static func survivesTrial(path: String, fileSize: UInt64) -> Bool {
-    locked { bw_h5_trial(path, fileSize) } != 1
-  }
 }

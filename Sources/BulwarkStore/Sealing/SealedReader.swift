@@ -17,13 +17,11 @@ struct SealedReader {
   let fileSize: Int
   /// False when the seal is broken (only with ``SealPolicy/edited``).
   let isSealed: Bool
-  let root: HDF5Group
   let table: DigestTable
   /// Every data set except the digest table, by path (`/model/conv1/weight`).
-  let datasets: [String: HDF5Dataset]
+  let datasets: [String: StoredDataset]
   /// The paths in the order of writing; data sets unknown to the table follow by name.
   let order: [String]
-  private let file: HDF5File
 
   /// Opens a file and checks everything that can be checked without reading elements.
   ///
@@ -48,21 +46,12 @@ struct SealedReader {
         found: SealedReader.title(seal.kind), remedy: "Check which file belongs to which option.")
     }
     isSealed = try SealedReader.check(seal, descriptor, size: fileSize, path: path, policy: policy)
-    let name = access(descriptor.reopenPath, R_OK) == 0 ? descriptor.reopenPath : path
-    guard HDF5Library.survivesTrial(path: name, fileSize: UInt64(fileSize)) else {
-      throw StoreError(
-        .hostileFile, file: path, expected: "a file that HDF5 can walk",
-        found: "one that makes its parser crash or hang",
-        remedy: "Do not use this file: it was damaged or made to attack its reader.")
-    }
-    file = try HDF5File.open(name, shownAs: path)
-    root = file.root
-    let found = try HDF5Tree.datasets(of: root, file: path, fileSize: fileSize)
-    (table, datasets, order) = try SealedReader.order(found, root: root, path: path, policy: policy)
-    if let format, try root.textAttribute("format") != format {
+    let survey = try HDF5Survey(of: descriptor, size: fileSize)
+    (table, datasets, order) = try SealedReader.order(survey, path: path, policy: policy)
+    if let format, survey.attributes["format"] != format {
       throw StoreError(
         .wrongKind, file: path, item: "attribute format", expected: format,
-        found: try root.textAttribute("format") ?? "none",
+        found: survey.attributes["format"] ?? "none",
         remedy: "The file was changed by another program; use another copy.")
     }
   }
@@ -107,14 +96,14 @@ struct SealedReader {
   }
 
   private static func order(
-    _ found: [String: HDF5Dataset], root: HDF5Group, path: String, policy: SealPolicy
-  ) throws -> (DigestTable, [String: HDF5Dataset], [String]) {
-    var datasets = found
+    _ survey: HDF5Survey, path: String, policy: SealPolicy
+  ) throws -> (DigestTable, [String: StoredDataset], [String]) {
+    var datasets = survey.datasets
     let stored = datasets.removeValue(forKey: "/" + DigestTable.dataset)
     let text = try stored?.text() ?? ""
     let table = DigestTable(parsing: text)
     if policy == .required {
-      let expected = try root.textAttribute(DigestTable.attribute)
+      let expected = survey.attributes[DigestTable.attribute]
       guard stored != nil, table != nil, expected == SHA256Digest(of: text).description else {
         throw StoreError(
           .digestMismatch, file: path, item: "/\(DigestTable.dataset)",
@@ -153,12 +142,12 @@ struct SealedReader {
   }
 
   /// The tensor type of a data set, by its attribute where HDF5 has no such type.
-  func dtype(of dataset: HDF5Dataset) throws -> DType {
+  func dtype(of dataset: StoredDataset) throws -> DType {
     guard case .number(let number) = dataset.info.element else {
       throw dataset.mismatch("a tensor")
     }
     if number == .uint16 || number == .uint8,
-      let name = try dataset.handle.textAttribute(SealedWriter.dtypeAttribute)
+      let name = dataset.attributes[SealedWriter.dtypeAttribute]
     {
       guard let dtype = DType(name: name), HDF5Number(storing: dtype) == number else {
         throw dataset.mismatch("a known \(SealedWriter.dtypeAttribute), not '\(name)'")
@@ -170,7 +159,7 @@ struct SealedReader {
   }
 
   /// A data set that must be there.
-  func required(_ path: String) throws -> HDF5Dataset {
+  func required(_ path: String) throws -> StoredDataset {
     guard let dataset = datasets[path] else {
       throw StoreError(
         .missingDataset, file: self.path, item: path, expected: "a data set", found: "none",
