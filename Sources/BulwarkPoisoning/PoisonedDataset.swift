@@ -49,13 +49,15 @@ public struct PoisonedDataset: Sendable {
       sources: dataset.sources)
   }
 
-  /// Rows of a picture sheet: clean | poisoned | difference ×10 (gray where nothing changed) of the
-  /// first poisoned samples.
+  /// Rows of a picture sheet: clean | poisoned | difference ×10 (gray where nothing changed) of
+  /// poisoned samples, taken at equal distances so that data sorted by class shows several classes.
   /// - Parameter count: samples shown at most.
   /// - Returns: for each sample three images `[C, H, W]`: uint8, uint8, float32 in 0...1.
   /// - Throws: `TensorError`.
   public func pictureRows(count: Int = 8) throws -> [[Tensor]] {
-    try poisonedIndices.prefix(count).map { index in
+    let shown = min(count, poisonedIndices.count)
+    return try (0..<shown).map { place in
+      let index = poisonedIndices[place * poisonedIndices.count / shown]
       let clean = try source.images.narrow(0, start: index, length: 1).squeeze(0)
       let changed = try dataset.images.narrow(0, start: index, length: 1).squeeze(0)
       return [clean, changed, try PictureSheet.difference(clean, changed, factor: 10)]
