@@ -20,7 +20,9 @@ public struct RecipeTree: Sendable, Equatable {
 
   /// Lays the keys of a YAML text over the tree.
   ///
-  /// - Parameter file: name for error messages.
+  /// - Parameters:
+  ///   - text: the YAML text.
+  ///   - file: name for error messages.
   /// - Throws: `RecipeError` for text that is not YAML, for an unknown key and for a wrong type.
   public mutating func overlay(yaml text: String, file: String) throws {
     let parsed: Any?
@@ -30,7 +32,8 @@ public struct RecipeTree: Sendable, Equatable {
       throw RecipeError.notYAML(file: file, cause: "\(error)")
     }
     guard let parsed else { return }
-    root = try RecipeTree.merged(root, with: RecipeTree.json(parsed, file: file), path: "", file: file)
+    root = try RecipeTree.merged(
+      root, with: RecipeTree.json(parsed, file: file), path: "", file: file)
   }
 
   /// Lays one `key.path=value` over the tree; the value is read as YAML.
@@ -60,9 +63,26 @@ public struct RecipeTree: Sendable, Equatable {
 
   /// The whole tree as YAML with sorted keys: the resolved recipe.
   public func yaml() throws -> String {
-    let text = try root.text()
-    let object = try JSONSerialization.jsonObject(with: Data(text.utf8))
-    return try Yams.dump(object: object, sortKeys: true)
+    try Yams.serialize(node: RecipeTree.node(root))
+  }
+
+  private static func node(_ value: JSONValue) throws -> Node {
+    switch value {
+    case .null: Node("null", Tag(.null))
+    case .bool(let value): try value.represented()
+    case .int(let value): try value.represented()
+    case .unsigned(let value): try value.represented()
+    // Yams itself would write 2e-1 for 0.2.
+    case .double(let value): Node("\(value)", Tag(.float))
+    case .string(let value): try value.represented()
+    case .array(let values): Node(try values.map(node), Tag(.seq))
+    case .object(let members):
+      Node(
+        try members.sorted { $0.key < $1.key }.map {
+          (try $0.key.represented(), try node($0.value))
+        },
+        Tag(.map))
+    }
   }
 
   private static func describe(_ error: DecodingError) -> String {
@@ -109,7 +129,8 @@ public struct RecipeTree: Sendable, Equatable {
     case (.double, .int(let value)): return .double(Double(value))
     case (.int, .double(let value)) where value == value.rounded(): return .int(Int(value))
     // A default such as 1.0 is stored as a whole number; any number may stand there.
-    case (.int, .double), (.int, .unsigned), (.double, .double), (.int, .int), (.bool, .bool), (.string, .string),
+    case (.int, .double), (.int, .unsigned), (.double, .double), (.int, .int), (.bool, .bool),
+      (.string, .string),
       (.array, .array):
       return over
     case (.string, .int(let value)): return .string("\(value)")

@@ -16,6 +16,7 @@ struct ResolvedRecipe {
   /// - Parameters:
   ///   - file: A YAML file, or nil for the defaults alone.
   ///   - overrides: `key.path=value`, the later ones last.
+  ///   - adjust: Lays the flags that have a name of their own over the settings.
   /// - Throws: `RecipeError` naming the key; `ToolError` when the file is missing.
   init(file: String?, overrides: [String], adjust: (inout TrainRecipe) throws -> Void) throws {
     var tree = try RecipeTree(defaults: TrainRecipe())
