@@ -13,6 +13,13 @@ public final class WeightAverage {
     tensors = try state.entries.map { ($0.name, try $0.tensor.detach().clone()) }
   }
 
+  /// Forgets the past: the averages are the current weights.
+  public func restart(from state: ParameterStore) throws {
+    for (entry, average) in zip(state.entries, tensors) {
+      try average.tensor.copy(from: entry.tensor)
+    }
+  }
+
   /// a ← decay · a + (1 − decay) · w for every floating-point tensor; counters are copied.
   public func update(from state: ParameterStore) throws {
     for (entry, average) in zip(state.entries, tensors) {

@@ -87,7 +87,6 @@ public final class DBDTrainer {
     }
     if stage == .semiSupervision {
       try runSemiSupervision()
-      try average?.putInto(model.state)
       try measure(at: .semiSupervision)
       try enter(.done)
     }

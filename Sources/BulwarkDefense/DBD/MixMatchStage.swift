@@ -11,11 +11,17 @@ extension DBDTrainer {
     let perEpoch = settings.stepsPerEpoch
     let steps = settings.epochs * perEpoch
     session.tell(.stage(name: stage.rawValue, step: step, steps: steps))
+    if step == 0 { try average?.restart(from: model.state) }
     while step < steps {
       let epoch = step / perEpoch
       // A run that resumes inside an epoch goes on with the split it was written with.
-      let split = try step % perEpoch == 0 ? splitAnew(epoch: epoch) : (self.split ?? splitAnew(epoch: epoch))
-      self.split = split
+      let split: LossSplit
+      if let current = self.split, step % perEpoch != 0 {
+        split = current
+      } else {
+        split = try splitAnew(epoch: epoch)
+        self.split = split
+      }
       let key = session.key.stream("semi_supervision").step(epoch)
       var labeled = BatchWalk(
         data.train, members: split.labeled, batchSize: settings.batchSize,
@@ -43,6 +49,7 @@ extension DBDTrainer {
         try finishedStep(of: steps, samples: 2 * settings.batchSize)
       }
     }
+    try average?.putInto(model.state)
   }
 
   private func splitAnew(epoch: Int) throws -> LossSplit {

@@ -1,0 +1,145 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+import Testing
+
+@testable import BulwarkDefense
+
+/// Fifty embedded digits a class-balanced subset of two classes, with a patch on some of them.
+private func patchedDigits() throws -> TrainingData {
+  let bundle = try DataSource.load("digits", options: DataOptions(limit: 160, testLimit: 60))
+  let set = bundle.train
+  var pixels = try set.images.bytes()
+  var labels = set.labels
+  let (height, width) = (set.height, set.width)
+  let poisons = set.labels.indices.filter { set.labels[$0] != 3 }.prefix(12)
+  for index in poisons {
+    labels[index] = 3
+    for y in (height - 3)..<height {
+      for x in (width - 3)..<width { pixels[(index * height + y) * width + x] = 255 }
+    }
+  }
+  let train = try ImageDataset(
+    images: Tensor(pixels, shape: set.images.shape), labels: labels, classNames: set.classNames)
+  let statistics = try train.channelStatistics()
+  return TrainingData(
+    train: train,
+    evaluator: Evaluator(
+      test: bundle.test, triggered: nil,
+      normalization: Normalize(mean: statistics.mean, deviation: statistics.deviation)),
+    knownPoisons: Array(poisons))
+}
+
+@Suite("DBD, stage by stage")
+struct DBDTrainerTests {
+  private func options() -> DBDOptions {
+    var options = DBDOptions()
+    options.selfSupervision.epochs = 2
+    options.selfSupervision.batchSize = 64
+    options.head.epochs = 2
+    options.semiSupervision.epochs = 2
+    options.semiSupervision.stepsPerEpoch = 3
+    options.semiSupervision.batchSize = 16
+    options.semiSupervision.averageDecay = 0.9
+    return options
+  }
+
+  private func trainer(_ session: TrainingSession, _ options: DBDOptions) throws -> DBDTrainer {
+    let data = try patchedDigits()
+    let size = data.train.height
+    return try DBDTrainer(
+      Architecture(.smallCNN, width: 4, classes: 10, channels: 1), data: data, options: options,
+      views: DBDViews(
+        contrastive: AugmentationPipeline([
+          .randomResizedCrop(RandomResizedCrop(height: size, width: size)),
+          .normalize(data.normalization),
+        ]),
+        weak: AugmentationPipeline([
+          .padCrop(PadCrop(padding: 1)), .normalize(data.normalization),
+        ])), session: session)
+  }
+
+  private func bytes(_ model: ImageClassifier) throws -> [String: [UInt8]] {
+    Dictionary(
+      uniqueKeysWithValues: try model.state.snapshot().map { name, tensor in
+        (name, try tensor.withUnsafeBytes { Array($0) })
+      })
+  }
+
+  @Test("A run stopped in any stage and resumed ends with the same bytes",
+    arguments: [1, 3, 5, 8, 10, 12, 14])
+  func resumes(stopAt: Int) throws {
+    let whole = try trainer(TrainingSession(seed: 3), options())
+    _ = try whole.run()
+    var saved: Checkpoint?
+    var asked = 0
+    let stopped = try trainer(
+      TrainingSession(
+        seed: 3, checkpointInterval: .infinity,
+        stopRequested: {
+          asked += 1
+          return asked == stopAt
+        }, save: { saved = $0 }), options())
+    #expect(throws: TrainingInterrupted.self) { try stopped.run() }
+    let resumed = try trainer(TrainingSession(seed: 3), options())
+    try resumed.restore(#require(saved))
+    _ = try resumed.run()
+    #expect(try bytes(resumed.model) == bytes(whole.model))
+    #expect(resumed.history.series == whole.history.series)
+    #expect(resumed.split == whole.split)
+  }
+
+  @Test("Stage 2 moves the head and the running statistics, and no weight of the backbone")
+  func frozenBackbone() throws {
+    var settings = options()
+    settings.semiSupervision.method = .none
+    settings.selfSupervision.epochs = 0
+    let run = try trainer(TrainingSession(seed: 1), settings)
+    let before = try bytes(run.model)
+    _ = try run.run()
+    let after = try bytes(run.model)
+    for entry in run.model.state.parameters {
+      #expect((before[entry.name] == after[entry.name]) == !run.model.isHead(entry.name))
+    }
+    #expect(before["bn1.running_mean"] != after["bn1.running_mean"])
+  }
+
+  @Test("Every stage leaves its evidence")
+  func evidence() throws {
+    let run = try trainer(TrainingSession(seed: 2), options())
+    _ = try run.run()
+    let names = Set(run.history.series.map(\.name))
+    for stage in ["head", "semi_supervision"] {
+      for metric in ["clean_accuracy", "filter_precision", "poisons_in_labeled_pool"] {
+        #expect(names.contains("\(stage)/\(metric)"))
+      }
+    }
+    #expect(names.contains("self_supervision/train_loss"))
+    #expect(run.split?.labeled.count == 80)
+  }
+
+  @Test("A checkpoint of other settings, seed or data is refused")
+  func otherRun() throws {
+    let run = try trainer(TrainingSession(seed: 1), options())
+    let checkpoint = try run.snapshot()
+    var other = options()
+    other.head.epochs = 7
+    #expect(throws: CheckpointUseError.otherRun("its DBD settings differ")) {
+      try trainer(TrainingSession(seed: 1), other).restore(checkpoint)
+    }
+    #expect(throws: CheckpointUseError.otherRun("its seed is 1")) {
+      try trainer(TrainingSession(seed: 2), options()).restore(checkpoint)
+    }
+  }
+
+  @Test("The weight of the unlabeled loss counts the epochs of stage 2, as the official code does")
+  func ramp() throws {
+    let run = try trainer(TrainingSession(seed: 1), .paper)
+    // λ_u = 15 · min(1, (10 + e) / 190): 0.79 at the first epoch, 15 from epoch 180 of stage 3 on.
+    #expect(abs(run.unlabeledWeight(epoch: 0, step: 0) - 15.0 * 10 / 190) < 1e-12)
+    #expect(abs(run.unlabeledWeight(epoch: 0, step: 512) - 15.0 * 10.5 / 190) < 1e-12)
+    #expect(run.unlabeledWeight(epoch: 185, step: 0) == 15)
+  }
+}

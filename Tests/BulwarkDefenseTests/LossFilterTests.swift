@@ -1,0 +1,47 @@
+import BulwarkTraining
+import Testing
+
+@testable import BulwarkDefense
+
+@Suite("The loss filter")
+struct LossFilterTests {
+  private let ranking = SuspicionRanking(
+    scores: [0.1, 5, 0.2, 4, 0.3, 0.4], predicted: [0, 1, 0, 1, 1, 1], labels: [0, 0, 0, 0, 1, 1])
+
+  @Test("The lowest losses keep their label, over all classes")
+  func global() {
+    let split = LossSplit(ranking, count: 3, perClass: false)
+    #expect(split.labeled == [0, 2, 4])
+    #expect(split.unlabeled == [1, 3, 5])
+  }
+
+  @Test("Per class, every class keeps the same share")
+  func perClass() {
+    let split = LossSplit(ranking, count: 3, perClass: true)
+    #expect(split.labeled == [0, 2, 4])
+    #expect(LossSplit(ranking, count: 4, perClass: true).labeled == [0, 2, 4])
+  }
+
+  @Test("With the poisons on top, precision and AUC are 1 and the pool is clean")
+  func perfect() {
+    let values = ranking.evidence(knownPoisons: [1, 3], labeledCount: 3)
+    let byName = Dictionary(uniqueKeysWithValues: values.map { ($0.definition.name, $0.value) })
+    #expect(byName["filter_precision"] == 1)
+    #expect(byName["suspicion_auc"] == 1)
+    #expect(byName["poisons_in_labeled_pool"] == 0)
+  }
+
+  @Test("With the poisons at the bottom, precision and AUC are 0 and the pool holds them")
+  func reversed() {
+    let values = ranking.evidence(knownPoisons: [0, 2], labeledCount: 3)
+    let byName = Dictionary(uniqueKeysWithValues: values.map { ($0.definition.name, $0.value) })
+    #expect(byName["filter_precision"] == 0)
+    #expect(byName["suspicion_auc"] == 0)
+    #expect(byName["poisons_in_labeled_pool"] == 2)
+  }
+
+  @Test("Without known poisons nothing is claimed")
+  func unknown() {
+    #expect(ranking.evidence(knownPoisons: nil, labeledCount: 3).isEmpty)
+  }
+}
