@@ -21,6 +21,8 @@ public final class SupervisedTrainer {
   private let optimizer: SGD
   private var walk: BatchWalk
   private var lossSum = 0.0
+  /// Whether the trained model has been measured: then the run is over.
+  private var isMeasured = false
 
   /// Prepares a run; nothing is computed yet.
   public init(
@@ -64,7 +66,9 @@ public final class SupervisedTrainer {
       }
     }
     let values = try data.evaluator.measure(model, session: session)
+    guard !isMeasured else { return values }
     values.forEach(record)
+    isMeasured = true
     try session.keep(snapshot)
     return values
   }
@@ -100,7 +104,7 @@ public final class SupervisedTrainer {
       tensors: StateDict(optimizer.state.map { ($0.name, $0.tensor) }),
       settings: try JSONValue(encoding: options))
     checkpoint.progress = Checkpoint.Progress(
-      stage: step == steps ? "done" : Self.stage, epoch: step / walk.stepsPerEpoch, step: step,
+      stage: isMeasured ? "done" : Self.stage, epoch: step / walk.stepsPerEpoch, step: step,
       seed: session.seed)
     checkpoint.history = history.series
     checkpoint.states["loss_sum"] = StateDict([("value", try Tensor([lossSum]))])
@@ -112,6 +116,7 @@ public final class SupervisedTrainer {
     try model.load(checkpoint)
     try optimizer.load(checkpoint.optimizer?.tensors.pairs.map { (name: $0.0, tensor: $0.1) } ?? [])
     step = checkpoint.progress.step
+    isMeasured = checkpoint.progress.stage == "done"
     history = MetricHistory(checkpoint.history)
     lossSum = try checkpoint.states["loss_sum"]?["value"]?.item() ?? 0
   }
