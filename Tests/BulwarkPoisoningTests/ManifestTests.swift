@@ -17,7 +17,7 @@ import Testing
     try result.manifest().write(to: path)
     let read = try PoisonManifest(reading: path)
     #expect(try read == result.manifest())
-    #expect(read.spec.seed == .max - 5, "seeds beyond a double's digits stay exact")
+    #expect(read.spec.seed == UInt64.max - 5, "seeds beyond a double's digits stay exact")
     #expect(read.poisonedIndices == result.poisonedIndices)
     #expect(read.noiseIndices == result.noiseIndices)
     #expect(read.trueLabels == result.poisonedIndices.map { result.source.labels[$0] })

@@ -9,14 +9,12 @@ import Testing
     let poisoner = try Poisoner(
       AttackSpec(.sinusoid(SinusoidAttack(amplitude: 20, frequency: 6)), rate: 0.5))
     let after = try poisoner.trigger(flat(100))
-    let bytes = try after.bytes()
-    for (index, value) in bytes.enumerated() {
-      let column = index % 32
+    let row = (0..<32).map { column in
       let wave = 20 * sin(2 * Double.pi * Double(column) * 6 / 32)
-      // Truncated after the addition; whole values of the wave are exact.
-      let sum = 100 + (abs(wave) < 1e-9 ? 0 : wave)
-      #expect(Int(value) == Int(sum), "column \(column)")
+      // Truncated after the addition; where the wave crosses zero it is 0.
+      return Int(100 + (abs(wave) < 1e-9 ? 0 : wave))
     }
+    #expect(try after.integers() == Array(repeating: row, count: 3 * 32).flatMap { $0 })
   }
 
   /// Values of NumPy with BackdoorBench's formula, Δ 40, f 6, but for column 16 (see the type).
