@@ -52,13 +52,16 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(name: "BulwarkTensorTests", dependencies: ["BulwarkTensor"]),
-    .testTarget(name: "BulwarkNNTests", dependencies: ["BulwarkNN", "BulwarkStore"]),
-    .testTarget(name: "BulwarkDataTests", dependencies: ["BulwarkData"]),
-    .testTarget(name: "BulwarkStoreTests", dependencies: ["BulwarkStore"]),
+    .testTarget(
+      name: "BulwarkNNTests", dependencies: ["BulwarkNN", "BulwarkStore"],
+      resources: [.copy("Fixtures")]),
+    .testTarget(name: "BulwarkDataTests", dependencies: ["BulwarkData"], exclude: ["Fixtures"]),
+    .testTarget(name: "BulwarkStoreTests", dependencies: ["BulwarkStore", "CHDF5"]),
     .testTarget(name: "BulwarkTrainingTests", dependencies: ["BulwarkTraining"]),
     .testTarget(name: "BulwarkPoisoningTests", dependencies: ["BulwarkPoisoning"]),
     .testTarget(name: "BulwarkDefenseTests", dependencies: ["BulwarkDefense", "BulwarkPoisoning"]),
-    .testTarget(name: "CommandLineTests", dependencies: ["bulwark", "BulwarkStore"]),
+    .testTarget(
+      name: "CommandLineTests", dependencies: ["bulwark", "BulwarkStore", "BulwarkTraining"]),
   ],
   cxxLanguageStandard: .cxx20
 )
