@@ -32,8 +32,8 @@ public enum Device: Hashable, Sendable, CustomStringConvertible {
     case "auto": self = try Runtime.shared().cudaDeviceCount() > 0 ? .cuda(0) : .cpu
     default:
       let parts = name.split(separator: ":", omittingEmptySubsequences: false)
-      guard parts.first == "cuda", parts.count <= 2, let index = parts.count == 1 ? 0 : Int(parts[1]),
-        index >= 0
+      guard parts.first == "cuda", parts.count <= 2,
+        let index = parts.count == 1 ? 0 : Int(parts[1]), index >= 0
       else {
         throw TensorError.device("'\(name)' is not a device", "use cpu, cuda, cuda:n or auto")
       }

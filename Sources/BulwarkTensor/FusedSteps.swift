@@ -8,7 +8,12 @@ public enum FusedSteps {
   ///   - parameters: changed in place.
   ///   - gradients: one a parameter, same shape.
   ///   - momenta: one a parameter, changed in place; empty without momentum.
+  ///   - learningRate: step size.
+  ///   - momentum: share of the past that is kept, 0...1.
+  ///   - weightDecay: share of the weights that is added to the gradients.
+  ///   - nesterov: Nesterov's form of momentum.
   ///   - isFirst: whether the momenta are unset and take the gradient as it is.
+  /// - Throws: `TensorError` when shapes or devices differ.
   public static func sgd(
     parameters: [Tensor], gradients: [Tensor], momenta: [Tensor], learningRate: Double,
     momentum: Double, weightDecay: Double, nesterov: Bool, isFirst: Bool
@@ -33,9 +38,18 @@ public enum FusedSteps {
   /// One step of Adam, or of AdamW with `decoupled` (PyTorch's `_fused_adam_`, `_fused_adamw_`).
   ///
   /// - Parameters:
+  ///   - parameters: changed in place.
+  ///   - gradients: one a parameter, same shape.
   ///   - averages: first moments, changed in place.
   ///   - squares: second moments, changed in place.
   ///   - steps: one float32 counter a parameter, raised by one.
+  ///   - learningRate: step size.
+  ///   - beta1: share of the first moment that is kept.
+  ///   - beta2: share of the second moment that is kept.
+  ///   - epsilon: added to the root of the second moment.
+  ///   - weightDecay: share of the weights.
+  ///   - decoupled: AdamW: the decay acts on the weights and not on the gradients.
+  /// - Throws: `TensorError` when shapes or devices differ.
   public static func adam(
     parameters: [Tensor], gradients: [Tensor], averages: [Tensor], squares: [Tensor],
     steps: [Tensor], learningRate: Double, beta1: Double, beta2: Double, epsilon: Double,

@@ -27,7 +27,7 @@ public enum TensorError: BulwarkError, Equatable {
     case .runtime(_, let remedy, _), .device(_, let remedy): remedy
     case .operation(let text) where text.contains("memory"):
       "use a smaller batch, a smaller model or a smaller --limit"
-    case .operation: "check the shapes of the data and of the model; --verbose shows LibTorch's text"
+    case .operation: "check the shapes of data and model; --verbose shows LibTorch's own text"
     case .shape: "pass as many values as the shape holds"
     }
   }

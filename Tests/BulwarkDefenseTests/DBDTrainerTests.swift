@@ -68,7 +68,8 @@ struct DBDTrainerTests {
       })
   }
 
-  @Test("A run stopped in any stage and resumed ends with the same bytes",
+  @Test(
+    "A run stopped in any stage and resumed ends with the same bytes",
     arguments: [1, 3, 5, 8, 10, 12, 14])
   func resumes(stopAt: Int) throws {
     let whole = try trainer(TrainingSession(seed: 3), options())

@@ -52,7 +52,7 @@ struct MixMatchTests {
 
   @Test("The loss is soft cross-entropy plus λ times the mean squared error over classes")
   func loss() throws {
-    let logits = try [Tensor([0, 0] as [Float], shape: [1, 2]), Tensor([0, 0] as [Float], shape: [1, 2])]
+    let logits = try [Tensor.zeros([1, 2]), Tensor.zeros([1, 2])]
     let targets = try [
       Tensor([1, 0] as [Float], shape: [1, 2]), Tensor([0.8, 0.2] as [Float], shape: [1, 2]),
     ]

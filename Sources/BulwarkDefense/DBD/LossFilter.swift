@@ -28,7 +28,10 @@ public struct SuspicionRanking: Sendable {
 
   /// What is known about the ranking when the true poisons are known; empty otherwise.
   ///
-  /// - Parameter labeledCount: size of the labeled pool that the ranking would give.
+  /// - Parameters:
+  ///   - knownPoisons: positions of the true poisons.
+  ///   - labeledCount: size of the labeled pool that the ranking would give.
+  /// - Returns: filter precision, poisons in the pool (count and share), area under the ROC curve.
   public func evidence(knownPoisons: [Int]?, labeledCount: Int) -> [MetricValue] {
     guard let knownPoisons, !knownPoisons.isEmpty else { return [] }
     let truth = Set(knownPoisons)

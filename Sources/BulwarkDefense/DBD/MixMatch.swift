@@ -91,7 +91,8 @@ public enum MixMatch {
     -> Tensor
   {
     let labeled = try -(targets[0] * logits[0].logSoftmax(1)).sum([1]).mean()
-    let difference = try Tensor.cat(Array(logits.dropFirst())).softmax(1)
+    let difference =
+      try Tensor.cat(Array(logits.dropFirst())).softmax(1)
       - Tensor.cat(Array(targets.dropFirst()))
     return try labeled + weight * difference.square().mean()
   }

@@ -31,7 +31,8 @@ public enum Metric {
   /// Share of triggered test images of other classes that are given the target label.
   public static let attackSuccessRate = MetricDefinition(
     name: "attack_success_rate", unit: "fraction", direction: .lower,
-    formula: "predicted as target / n over triggered test images whose true label is not the target",
+    formula: "predicted as target / n over triggered test images whose true label is not the "
+      + "target",
     source: "DBD (Huang et al. 2022), ASR")
   /// Share of triggered test images given their true label.
   public static let robustAccuracy = MetricDefinition(

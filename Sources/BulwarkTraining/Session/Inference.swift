@@ -5,8 +5,15 @@ import BulwarkTensor
 extension ImageClassifier {
   /// Logits [N, classes] on the CPU, float32, of a whole data set in evaluation mode.
   ///
-  /// - Parameter view: makes the model's input from stored pixels [B, C, H, W] uint8 and the
-  ///   positions of the batch; plain normalization by default.
+  /// - Parameters:
+  ///   - dataset: the images, in stored order.
+  ///   - normalization: how pixels become input.
+  ///   - session: device and precision.
+  ///   - batchSize: images of one pass.
+  ///   - view: makes the model's input from stored pixels [B, C, H, W] uint8 and the number of the
+  ///     batch; plain normalization by default.
+  /// - Returns: [N, classes], float32, CPU.
+  /// - Throws: `TensorError` when the images do not fit the model.
   public func logits(
     of dataset: ImageDataset, _ normalization: Normalize, session: TrainingSession,
     batchSize: Int = 256, view: ((Tensor, Int) throws -> Tensor)? = nil

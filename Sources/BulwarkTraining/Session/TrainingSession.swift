@@ -62,12 +62,17 @@ public final class TrainingSession {
   private let interval: Double
   private var lastSave: Date
 
+  /// Opens a session.
+  ///
   /// - Parameters:
   ///   - seed: the same seed gives the same bytes on the CPU with the same number of threads.
+  ///   - device: where the model and the batches live.
+  ///   - precision: `auto` is resolved here.
   ///   - events: told what happens; held weakly.
   ///   - checkpointInterval: seconds between checkpoints inside a stage.
   ///   - stopRequested: asked after every step.
   ///   - save: writes a checkpoint; nil keeps none.
+  /// - Throws: `TensorError` when LibTorch cannot be loaded.
   public init(
     seed: UInt64, device: Device = .cpu, precision: Precision = .fp32,
     events: (any EventSink)? = nil, checkpointInterval: Double = 60,
