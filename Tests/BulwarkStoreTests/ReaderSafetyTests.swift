@@ -99,6 +99,22 @@ import Testing
     }
   }
 
+  /// What arrives when the child that parses the file dies in the middle.
+  @Test func aReportThatBreaksOffMeansAHostileFile() throws {
+    let folder = try TemporaryFolder()
+    try write([1], folder.file("any"))
+    let file = try FileDescriptor(opening: folder.file("any"), shownAs: "any")
+    for bytes: [UInt8] in [
+      [], [1, 0, 0], [1, 0, 0, 0, 2, 0, 0, 0, 0x2F, 0x61], [8, 0, 0, 0, 255, 255, 255, 255],
+    ] {
+      var report = HDF5Survey.Report(bytes: bytes, file: file)
+      #expect(try kindOfError { _ = try report.next() } == .hostileFile)
+    }
+    var whole = HDF5Survey.Report(bytes: [8, 0, 0, 0, 0, 0, 0, 0], file: file)
+    let end = try whole.next()
+    #expect(end == nil)
+  }
+
   @Test func aChangedDataSetIsNamed() throws {
     let folder = try TemporaryFolder()
     let path = try checkpoint(folder)

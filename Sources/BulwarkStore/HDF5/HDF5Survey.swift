@@ -76,13 +76,13 @@ struct HDF5Survey {
 
 extension HDF5Survey {
   /// One line of a report that leads on; problems are thrown.
-  fileprivate enum Record {
+  enum Record {
     case dataset(StoredDataset)
     case attribute(path: String, name: String, text: String)
   }
 
   /// The bytes of a report, read with every length checked.
-  fileprivate struct Report {
+  struct Report {
     let bytes: [UInt8]
     let file: FileDescriptor
     /// Attributes of the data set that the next record describes.

@@ -1,3 +1,4 @@
+import CHDF5
 import Foundation
 
 /// Owner of one open file of the operating system.
@@ -86,6 +87,13 @@ final class FileDescriptor: Sendable {
       }
       done += put
     }
+  }
+
+  /// Lets the disk start on what has been written while the processor goes on; only a hint.
+  func startWriting() {
+    #if os(Linux)
+      bw_h5_start_writing(number)
+    #endif
   }
 
   /// Waits until everything is on the disk.

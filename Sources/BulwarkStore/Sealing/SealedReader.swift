@@ -122,10 +122,15 @@ struct SealedReader {
   /// The data sets below a group, as tensors under dotted names, in the order of writing.
   func tensors(below group: String) throws -> StateDict {
     let prefix = "/\(group)/"
-    return StateDict(
-      try order.filter { $0.hasPrefix(prefix) }.map { path in
-        (name(path, below: prefix), try tensor(path))
-      })
+    let paths = order.filter { $0.hasPrefix(prefix) }
+    let loaded = ParallelResults<Tensor>(count: paths.count)
+    let workers = min(max(1, paths.count), ProcessInfo.processInfo.activeProcessorCount)
+    try loaded.fill(workers: workers) { worker, put in
+      for index in stride(from: worker, to: paths.count, by: workers) {
+        put(index, try tensor(paths[index]))
+      }
+    }
+    return StateDict(zip(paths, loaded.values).map { (name($0, below: prefix), $1) })
   }
 
   /// The dotted name of a path below a prefix.

@@ -42,6 +42,7 @@ final class SealedWriter {
   private static func seal(_ temporary: String, shownAs path: String, kind: String) throws {
     let file = try FileDescriptor(opening: temporary, shownAs: path, writing: true)
     let length = try file.size()
+    file.startWriting()
     let digest = try Seal.digestPayload(of: file, length: length)
     let seal = Seal(kind: kind, length: length, digest: digest)
     try seal.bytes.withUnsafeBytes { try file.write($0, at: 0) }
