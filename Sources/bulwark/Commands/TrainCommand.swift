@@ -17,6 +17,9 @@ struct TrainCommand: ToolCommand {
   @Option(help: "standard or dbd; repeat it to train several models on the same data.")
   var method: [String] = []
 
+  @Option(help: "Where DBD's settings start: bulwark (its own defaults) or paper (official).")
+  var variant: TrainRecipe.Variant?
+
   @Option(help: "The data set; default: digits.")
   var data: String?
 
@@ -59,7 +62,9 @@ struct TrainCommand: ToolCommand {
   var output: OutputOptions
 
   func run() throws {
-    let resolved = try ResolvedRecipe(file: recipe, overrides: overrides) { recipe in
+    let resolved = try ResolvedRecipe(
+      file: recipe, overrides: overrides + (variant.map { ["variant=\($0.rawValue)"] } ?? [])
+    ) { recipe in
       if !method.isEmpty { recipe.methods = method }
       if let data { recipe.data.path = data }
       if let dataKind { recipe.data.kind = dataKind.rawValue }
@@ -77,3 +82,5 @@ struct TrainCommand: ToolCommand {
     ).perform()
   }
 }
+
+extension TrainRecipe.Variant: ExpressibleByArgument {}

@@ -26,6 +26,12 @@ enum Interruption {
     for number in [SIGINT, SIGTERM] {
       signal(number) { _ in Interruption.received() }
     }
+    // Whoever started this process may have left the signals blocked.
+    var signals = sigset_t()
+    sigemptyset(&signals)
+    sigaddset(&signals, SIGINT)
+    sigaddset(&signals, SIGTERM)
+    pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     // A closed pipe is a write error, not a silent death.
     signal(SIGPIPE, SIG_IGN)
   }

@@ -19,7 +19,22 @@ struct ResolvedRecipe {
   ///   - adjust: Lays the flags that have a name of their own over the settings.
   /// - Throws: `RecipeError` naming the key; `ToolError` when the file is missing.
   init(file: String?, overrides: [String], adjust: (inout TrainRecipe) throws -> Void) throws {
-    var tree = try RecipeTree(defaults: TrainRecipe())
+    var recipe = try Self.overlaid(TrainRecipe(), file: file, overrides: overrides)
+    if recipe.variant != .bulwark {
+      // The variant moves the defaults under everything that is written down.
+      recipe = try Self.overlaid(
+        TrainRecipe(variant: recipe.variant), file: file, overrides: overrides)
+    }
+    try adjust(&recipe)
+    try recipe.validate()
+    self.recipe = recipe
+    text = try RecipeTree(defaults: recipe).yaml()
+  }
+
+  private static func overlaid(_ defaults: TrainRecipe, file: String?, overrides: [String]) throws
+    -> TrainRecipe
+  {
+    var tree = try RecipeTree(defaults: defaults)
     if let file {
       guard FileManager.default.fileExists(atPath: file) else {
         throw ToolError.missing(file, what: "recipe")
@@ -27,10 +42,6 @@ struct ResolvedRecipe {
       try tree.overlay(yaml: String(contentsOfFile: file, encoding: .utf8), file: file)
     }
     for assignment in overrides { try tree.overlay(assignment: assignment) }
-    var recipe = try tree.settings(as: TrainRecipe.self)
-    try adjust(&recipe)
-    try recipe.validate()
-    self.recipe = recipe
-    text = try RecipeTree(defaults: recipe).yaml()
+    return try tree.settings(as: TrainRecipe.self)
   }
 }

@@ -141,10 +141,10 @@ struct TrainExecution {
     let definitions = Metric.all.filter { definition in
       outcomes.contains { $0.values.contains { $0.definition == definition } }
     }
-    var table = Table(header: ["model"] + definitions.map(\.name))
-    table.rows = outcomes.map { outcome in
-      [rowName(outcome.method)]
-        + definitions.map { definition in
+    var table = Table(header: ["metric"] + outcomes.map { rowName($0.method) })
+    table.rows = definitions.map { definition in
+      [definition.name]
+        + outcomes.map { outcome in
           outcome.values.first { $0.definition == definition }.map(spokenMetric) ?? "–"
         }
     }

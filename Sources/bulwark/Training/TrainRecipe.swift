@@ -27,10 +27,24 @@ struct TrainRecipe: Codable, Equatable {
   var model = ModelSettings()
   /// Random views of supervised training and of DBD's stages 2 and 3.
   var augmentation = AugmentationSettings()
+  /// Where the settings of DBD start: `bulwark` (its own defaults) or `paper` (the official
+  /// configuration); single settings under `dbd` override it.
+  var variant = Variant.bulwark
   /// Settings of the method `standard`.
   var standard = SupervisedOptions()
   /// Settings of the method `dbd`.
   var dbd = DBDOptions()
+
+  /// Named starting points of a method's settings.
+  enum Variant: String, Codable, CaseIterable {
+    case bulwark, paper
+  }
+
+  /// The defaults of a variant.
+  init(variant: Variant = .bulwark) {
+    self.variant = variant
+    if variant == .paper { dbd = .paper }
+  }
 
   /// Where the images come from.
   struct DataSettings: Codable, Equatable {
