@@ -15,6 +15,10 @@ static const bw_api *fail(int32_t *stage, int32_t at, char *message, int64_t cap
 
 const bw_api *bw_load(const char *libtorch_directory, const char *shim_path, int32_t *stage,
                       char *message, int64_t capacity) {
+  // LibTorch's OpenMP threads wait for work by spinning, for milliseconds by default: two programs on
+  // the same cores then slow each other down many times over. Ten thousand turns bridge the gaps
+  // between operations. OpenMP reads this once, when it is loaded below.
+  setenv("GOMP_SPINCOUNT", "10000", 0);
   // Global visibility, so that the shim's references and a later libtorch_cuda find these copies.
   const char *libraries[] = {"libc10.so", "libtorch_cpu.so"};
   for (int i = 0; i < 2; i++) {
