@@ -66,6 +66,7 @@ struct DataInspectTests {
   func downloads() async throws {
     let outcome = try await tool("data", "inspect", "--help")
     #expect(outcome.stdout.contains("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"))
-    #expect(outcome.stdout.contains("c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"))
+    #expect(
+      outcome.stdout.contains("c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"))
   }
 }

@@ -81,7 +81,7 @@ struct InterruptionTests {
       "undefended: supervised", "dbd: self supervision", "dbd: head", "dbd: semi supervision",
     ] {
       let running = try tool.start(arguments)
-      try? await running.wait(for: stage)
+      _ = try await running.says(stage)
       try await Task.sleep(for: .milliseconds(Int.random(in: 0..<300)))
       running.send(SIGKILL)
       _ = try await running.outcome()
@@ -103,7 +103,7 @@ struct InterruptionTests {
   /// Starts the tool, sends SIGTERM once stderr contains `text`, and waits for the end.
   private func interrupted(_ arguments: [String], after text: String) async throws -> Tool.Outcome {
     let running = try tool.start(arguments)
-    try? await running.wait(for: text)
+    _ = try await running.says(text)
     running.send(SIGTERM)
     return try await running.outcome()
   }

@@ -63,17 +63,26 @@ struct Tool {
     /// What stderr holds so far.
     var stderr: String { text("stderr") }
 
-    /// Waits until stderr contains `text`; fails after `seconds`.
-    func wait(for text: String, seconds: Double = 120) async throws {
-      let deadline = ContinuousClock.now + .seconds(seconds)
-      while !stderr.contains(text) {
-        try #require(process.isRunning, "ended before it said '\(text)': \(stderr)")
-        try #require(ContinuousClock.now < deadline, "never said '\(text)': \(stderr)")
-        try await Task.sleep(for: .milliseconds(20))
-      }
+    /// Waits until stderr contains `text`; fails when the tool ends before.
+    func wait(for text: String) async throws {
+      let hasSaid = try await says(text)
+      try #require(hasSaid, "never said '\(text)': \(stderr)")
     }
 
-    func send(_ signal: Int32) { kill(process.processIdentifier, signal) }
+    /// Waits until stderr contains `text` (true), or the tool ends or two minutes are over (false).
+    func says(_ text: String) async throws -> Bool {
+      let deadline = ContinuousClock.now + .seconds(120)
+      while !stderr.contains(text) {
+        guard process.isRunning, ContinuousClock.now < deadline else { return false }
+        try await Task.sleep(for: .milliseconds(20))
+      }
+      return true
+    }
+
+    /// Sends a signal, if the tool still runs.
+    func send(_ signal: Int32) {
+      if process.isRunning { kill(process.processIdentifier, signal) }
+    }
 
     /// Waits for the end.
     func outcome() async throws -> Outcome {
