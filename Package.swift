@@ -61,7 +61,8 @@ let package = Package(
     .testTarget(name: "BulwarkPoisoningTests", dependencies: ["BulwarkPoisoning"]),
     .testTarget(name: "BulwarkDefenseTests", dependencies: ["BulwarkDefense", "BulwarkPoisoning"]),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["bulwark", "BulwarkStore", "BulwarkTraining"]),
+      name: "CommandLineTests",
+      dependencies: ["bulwark", "BulwarkNN", "BulwarkStore", "BulwarkTraining"]),
   ],
   cxxLanguageStandard: .cxx20
 )

@@ -1,0 +1,171 @@
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import Foundation
+import Testing
+
+@Suite("bulwark data poison, flag and checkpoint")
+struct FileCommandTests {
+  let tool = Tool()
+
+  /// An untrained small network for the digits, as a checkpoint file.
+  private func writeCheckpoint(to path: String) throws {
+    let architecture = Architecture(.smallCNN, width: 4, classes: 10, channels: 1)
+    let model = try architecture.build(key: RandomKey(seed: 1))
+    try Checkpoint(
+      weights: StateDict(try model.state.snapshot().map { ($0.name, $0.tensor) }),
+      architecture: try JSONValue(encoding: architecture),
+      normalization: .init(mean: [0.3], std: [0.35]), classNames: (0...9).map(String.init)
+    ).write(to: path)
+  }
+
+  @Test("data poison writes data, manifest and pictures; the poison is where the manifest says")
+  func poison() async throws {
+    let folder = try TemporaryFolder()
+    let out = folder.file("poisoned")
+    let arguments = [
+      "data", "poison", "--data", "digits", "--attack", "badnets", "--rate", "0.1", "--out", out,
+      "--json", "--quiet",
+    ]
+    let outcome = try await tool.start(arguments).outcome()
+    #expect(outcome.status == 0, "\(outcome.stderr)")
+    let details = try #require(outcome.json?["details"] as? [String: Any])
+    #expect(details["poisoned"] as? Int == 144)
+    for name in ["data.h5", "poison.json", "pictures.png"] {
+      #expect(FileManager.default.fileExists(atPath: out + "/" + name))
+    }
+    let file = try DatasetFile(reading: out + "/data.h5")
+    let poisoned = try #require(file.indexSets["poisoned"])
+    #expect(poisoned.count == 144)
+    #expect(poisoned.allSatisfy { file.labels[$0] == 3 })
+    let manifest = try JSONValue(
+      parsing: String(contentsOfFile: out + "/poison.json", encoding: .utf8))
+    #expect(try manifest["poisonedIndices"]?.decode(as: [Int].self) == poisoned)
+
+    let refused = try await tool.start(arguments).outcome()
+    #expect(refused.status == 73)
+    let forced = try await tool.start(arguments + ["--force"]).outcome()
+    #expect(forced.status == 0, "\(forced.stderr)")
+    let inspected = try await tool("data", "inspect", out + "/data.h5", "--json")
+    let seen = try #require(inspected.json?["details"] as? [String: Any])
+    let train = try #require(seen["train"] as? [String: Any])
+    #expect(train["fingerprint"] as? String == details["fingerprint"] as? String)
+  }
+
+  @Test(
+    "A wrong attack or parameter is exit code 64 and names the nearest valid one",
+    arguments: [
+      (["--attack", "badnet"], "badnets"),
+      (["--attack", "blended", "--parameter", "alfa=0.2"], "alpha"),
+      (["--attack", "badnets", "--target", "10"], "target"),
+      (["--attack", "badnets", "--rate", "1.5"], "rate"),
+      (["--attack", "label-consistent"], "classifier"),
+    ])
+  func wrongAttack(arguments: [String], hint: String) async throws {
+    let folder = try TemporaryFolder()
+    let outcome = try await tool.start(
+      ["data", "poison", "--data", "digits", "--out", folder.file("out")] + arguments
+    ).outcome()
+    #expect(outcome.status == 64, "\(outcome.stderr)")
+    #expect(outcome.stderr.contains(hint))
+    #expect(!FileManager.default.fileExists(atPath: folder.file("out")))
+  }
+
+  @Test("flag ranks every sample, most suspicious first, in JSON and HDF5 alike")
+  func flag() async throws {
+    let folder = try TemporaryFolder()
+    try writeCheckpoint(to: folder.file("model.h5"))
+    try "[1, 5, 9]".write(toFile: folder.file("truth.json"), atomically: true, encoding: .utf8)
+    let outcome = try await tool(
+      "flag", folder.file("model.h5"), "--data", "digits", "--limit", "100", "--count", "7",
+      "--truth", folder.file("truth.json"), "--out", folder.file("list"), "--json", "--threads", "1"
+    )
+    #expect(outcome.status == 0, "\(outcome.stderr)")
+    let metrics = try #require(outcome.json?["metrics"] as? [String: Any])
+    #expect(metrics["suspicion_auc"] != nil)
+    let list = try JSONValue(
+      parsing: String(contentsOfFile: folder.file("list.json"), encoding: .utf8))
+    let samples = try #require(try list["samples"]?.decode(as: [Sample].self))
+    #expect(samples.map(\.index).sorted() == Array(0..<100))
+    #expect(samples.map(\.score) == samples.map(\.score).sorted(by: >))
+    #expect(
+      try list["flagged"]?.decode(as: [Int].self) == samples.prefix(7).map(\.index))
+    guard case .dataset(let indices) = try HDF5File.open(folder.file("list.h5")).root.child("index")
+    else {
+      Issue.record("list.h5 has no data set 'index'")
+      return
+    }
+    let stored = try indices.bytes().withUnsafeBytes { $0.bindMemory(to: Int64.self).map(Int.init) }
+    #expect(stored == samples.map(\.index))
+  }
+
+  private struct Sample: Decodable {
+    var index: Int
+    var score: Double
+  }
+
+  @Test("inspect shows a checkpoint; verify is 0 for an intact file and 2 for a damaged one")
+  func inspectAndVerify() async throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("model.h5")
+    try writeCheckpoint(to: path)
+    let inspected = try await tool("checkpoint", "inspect", path, "--json")
+    #expect(inspected.status == 0, "\(inspected.stderr)")
+    let details = try #require(inspected.json?["details"] as? [String: Any])
+    #expect((details["weights"] as? [Any])?.isEmpty == false)
+    #expect(try await tool("checkpoint", "inspect", path).stdout.contains("small_cnn"))
+    #expect(try await tool("checkpoint", "verify", path).status == 0)
+
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+    bytes[bytes.count / 2] ^= 1
+    try bytes.write(to: URL(fileURLWithPath: path))
+    let verified = try await tool("checkpoint", "verify", path, "--json")
+    #expect(verified.status == 2)
+    #expect((verified.json?["details"] as? [String: Any])?["intact"] as? Bool == false)
+    #expect(try await tool("checkpoint", "inspect", path).status == 65)
+    #expect(try await tool("evaluate", path, "--data", "digits").status == 65)
+    #expect(try await tool("checkpoint", "inspect", folder.file("none.h5")).status == 66)
+  }
+
+  @Test(
+    "Weights survive export and import, by safetensors and by PyTorch",
+    arguments: ["safetensors", "pt"])
+  func exchange(format: String) async throws {
+    let folder = try TemporaryFolder()
+    let (path, weights, back) = (
+      folder.file("model.h5"), folder.file("weights." + format), folder.file("back.h5")
+    )
+    try writeCheckpoint(to: path)
+    let exported = try await tool("checkpoint", "export", path, "--out", weights)
+    #expect(exported.status == 0, "\(exported.stderr)")
+    let arguments = [
+      "checkpoint", "import", weights, "--out", back, "--model", "small_cnn", "--width", "4",
+      "--classes", "10", "--channels", "1", "--mean", "0.3", "--std", "0.35",
+    ]
+    let imported = try await tool.start(arguments).outcome()
+    #expect(imported.status == 0, "\(imported.stderr)")
+    let (first, second) = (try Checkpoint.weights(of: path), try Checkpoint.weights(of: back))
+    #expect(first.names.sorted() == second.names.sorted())
+    for entry in first {
+      #expect(try second[entry.name]?.doubles() == (try entry.tensor.doubles()), "\(entry.name)")
+    }
+    #expect(try await tool.start(arguments).outcome().status == 73)
+    #expect(try await tool("checkpoint", "export", path, "--out", weights).status == 73)
+    #expect(
+      try await tool("checkpoint", "export", path, "--out", folder.file("w.onnx")).status == 64)
+    let other = try await tool(
+      "checkpoint", "import", weights, "--out", folder.file("other.h5"), "--model", "resnet18",
+      "--classes", "10")
+    #expect(other.status == 65)
+  }
+
+  @Test("A model and data that do not fit each other are refused in words")
+  func mismatch() async throws {
+    let folder = try TemporaryFolder()
+    try writeCheckpoint(to: folder.file("model.h5"))
+    let outcome = try await tool(
+      "evaluate", folder.file("model.h5"), "--data", "digits", "--channels", "3")
+    #expect(outcome.status == 65)
+    #expect(outcome.stderr.contains("--channels 1"))
+  }
+}
