@@ -89,9 +89,11 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     public var growthEpochs = 1
     /// Whether every class gives the same share of its samples. The official split is global.
     public var perClass = false
-    /// Whether the loss of a sample is averaged over the splits so far with this weight of the past,
-    /// 0 is the official code: no memory.
-    public var memory = 0.0
+    /// Epochs of stage 3, from the first, whose split comes from the labels of neighbors in feature
+    /// space instead of the loss; 0 is the official code.
+    public var neighborEpochs = 0
+    /// Neighbors that vote.
+    public var neighbors = 200
 
     /// The defaults.
     public init() {}

@@ -53,7 +53,9 @@ extension DBDTrainer {
   }
 
   private func splitAnew(epoch: Int) throws -> LossSplit {
-    let ranking = try currentRanking(epoch: epoch)
+    let ranking =
+      epoch < options.filter.neighborEpochs
+      ? try neighborRanking(epoch: epoch) : try currentRanking(epoch: epoch)
     let count = labeledCount(epoch: epoch)
     for value in ranking.evidence(knownPoisons: data.knownPoisons, labeledCount: count) {
       record(value, at: .semiSupervision)
