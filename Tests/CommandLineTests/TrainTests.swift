@@ -141,5 +141,6 @@ struct TrainTests {
     let outcome = try await tool(
       "run", recipe.path, "--out", recipe.out("run"), "--set", "data.path=/nonexistent")
     #expect(outcome.status == 66)
+    #expect(!FileManager.default.fileExists(atPath: recipe.out("run")))
   }
 }

@@ -31,7 +31,7 @@ struct RunCommand: ToolCommand {
       options.overlay(on: &recipe)
     }
     try TrainJob(
-      command: "run", resolved: resolved, options: options, skipBad: options.skipBad,
+      command: "run", resolved: resolved, options: options,
       console: Console(output)
     ).perform()
   }

@@ -77,7 +77,7 @@ struct TrainCommand: ToolCommand {
       options.overlay(on: &recipe)
     }
     try TrainJob(
-      command: "train", resolved: resolved, options: options, skipBad: options.skipBad,
+      command: "train", resolved: resolved, options: options,
       console: Console(output)
     ).perform()
   }

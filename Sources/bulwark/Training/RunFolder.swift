@@ -15,31 +15,30 @@ struct RunFolder {
   /// The checkpoint of a method, during and after training.
   func checkpoint(_ method: TrainRecipe.Method) -> String { file(method.rawValue + ".h5") }
 
-  /// Takes the folder for a new run, or finds the run to go on with.
-  ///
-  /// - Throws: `ToolError` when something is there and neither `force` nor `resume` was given, and
-  ///   when the run to go on with has other settings.
-  func open(_ resolved: ResolvedRecipe, force: Bool, resume: Bool) throws {
-    let manager = FileManager.default
-    if resume, manager.fileExists(atPath: recipe) {
-      let stored = try String(contentsOfFile: recipe, encoding: .utf8)
-      guard stored == resolved.text else {
-        let changed = RunFolder.changedLines(from: stored, to: resolved.text)
-        throw ToolError(
-          summary: "The run in \(path) was started with other settings: \(changed).",
-          remedy: "Continue it with: bulwark run \(recipe) --out \(path) --resume",
-          category: .usage)
-      }
-      return
+  /// Throws when something is there and neither `force` nor `resume` was given, and when the run to
+  /// go on with has other settings. Writes nothing.
+  func check(_ resolved: ResolvedRecipe, force: Bool, resume: Bool) throws {
+    guard resume, FileManager.default.fileExists(atPath: recipe) else {
+      return try OutputFile.check(path, force: force || resume)
     }
-    try OutputFile.claim(path, force: force || resume)
+    let stored = try String(contentsOfFile: recipe, encoding: .utf8)
+    guard stored == resolved.text else {
+      let changed = RunFolder.changedLines(from: stored, to: resolved.text)
+      throw ToolError(
+        summary: "The run in \(path) was started with other settings: \(changed).",
+        remedy: "Continue it with: bulwark run \(recipe) --out \(path) --resume", category: .usage)
+    }
+  }
+
+  /// Takes the folder for a new run; without `resume`, checkpoints of an earlier one go.
+  func open(_ resolved: ResolvedRecipe, resume: Bool) throws {
     try OutputFile.makeFolder(path)
-    if force {
+    if !resume {
       for method in TrainRecipe.Method.allCases {
-        try? manager.removeItem(atPath: checkpoint(method))
+        try? FileManager.default.removeItem(atPath: checkpoint(method))
       }
     }
-    try AtomicFile.write(Data(resolved.text.utf8), to: recipe, overwrite: force || resume)
+    try AtomicFile.write(Data(resolved.text.utf8), to: recipe, overwrite: true)
   }
 
   private static func changedLines(from old: String, to new: String) -> String {

@@ -11,7 +11,6 @@ import Foundation
 struct TrainExecution {
   let run: TrainRun
   let folder: RunFolder
-  let force: Bool
 
   private var console: Console { run.console }
   private var isAttacked: Bool { run.data.evaluator.triggered != nil }

@@ -6,21 +6,19 @@ struct TrainJob {
   let command: String
   let resolved: ResolvedRecipe
   let options: RunOptions
-  let skipBad: Bool
   let console: Console
 
   func perform() throws {
     let methods = try resolved.recipe.resolvedMethods().map(\.rawValue).joined(separator: "-")
     let folder = RunFolder(path: options.out ?? "runs/\(methods)-seed\(resolved.recipe.seed)")
+    try folder.check(resolved, force: options.force, resume: options.resume)
+    let run = try TrainRun(resolved, skipBad: options.skipBad, console: console)
     if options.dryRun {
-      if !options.resume { try OutputFile.check(folder.path, force: options.force) }
-      let run = try TrainRun(resolved, skipBad: skipBad, console: console)
       try report(DryRun(run: run).estimate())
       return
     }
-    try folder.open(resolved, force: options.force, resume: options.resume)
-    let run = try TrainRun(resolved, skipBad: skipBad, console: console)
-    let (result, table) = try TrainExecution(run: run, folder: folder, force: options.force)(
+    try folder.open(resolved, resume: options.resume)
+    let (result, table) = try TrainExecution(run: run, folder: folder)(
       command: command)
     try console.finish(result) { table.lines() + ["", "written to \(folder.path)"] }
   }
