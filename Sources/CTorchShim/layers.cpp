@@ -15,8 +15,21 @@ bw_status bw_linear(bw_tensor x, bw_tensor weight, bw_tensor bias, bw_tensor *ou
 
 bw_status bw_conv2d(bw_tensor x, bw_tensor weight, bw_tensor bias, int64_t stride,
                     int64_t padding, int64_t groups, bw_tensor *out) {
-  BW_TRY(*out = wrap(at::conv2d(tensor(x), tensor(weight), optional_tensor(bias),
-                                {stride, stride}, {padding, padding}, {1, 1}, groups)))
+  BW_TRY({
+    auto input = tensor(x);
+    const auto &kernel = tensor(weight);
+    // oneDNN's AVX2 kernel for the weight gradient of a strided 1×1 convolution gives wrong numbers
+    // and writes outside its buffer when a channels-last input has fewer than 8 channels (seen in
+    // LibTorch 2.11 and 2.13). So the pixels that the stride keeps are taken out first, which is
+    // the same convolution.
+    if (stride > 1 && padding == 0 && input.dim() == 4 && input.size(1) < 8 &&
+        kernel.dim() == 4 && kernel.size(2) == 1 && kernel.size(3) == 1) {
+      input = input.slice(2, 0, input.size(2), stride).slice(3, 0, input.size(3), stride);
+      stride = 1;
+    }
+    *out = wrap(at::conv2d(input, kernel, optional_tensor(bias), {stride, stride},
+                           {padding, padding}, {1, 1}, groups));
+  })
 }
 
 bw_status bw_batch_norm(bw_tensor x, bw_tensor weight, bw_tensor bias, bw_tensor running_mean,

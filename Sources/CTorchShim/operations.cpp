@@ -1,6 +1,8 @@
 // Element-wise functions, reductions and changes of shape.
 #include "shim.h"
 
+#include <ATen/ScalarOps.h>
+
 #include <cmath>
 
 using namespace bulwark;
@@ -55,7 +57,8 @@ at::Tensor binary(bw_binary_op op, const at::Tensor &a, const Other &b) {
   if constexpr (std::is_same_v<Other, at::Tensor>) {
     other = b;
   } else {
-    other = at::scalar_tensor(b, a.options());
+    // A number beside a tensor: 0.5 beside integers is not cut to 0.
+    other = at::native::wrapped_scalar_tensor(b, a.device());
   }
   switch (op) {
     case BW_MAXIMUM: return at::maximum(a, other);
@@ -81,7 +84,8 @@ at::Tensor reduce(bw_reduction_op op, const at::Tensor &a, at::IntArrayRef dims,
     case BW_AMIN: return a.amin(dims, keep);
     case BW_LOGSUMEXP: return a.logsumexp(dims, keep);
     case BW_VAR: return a.var(dims, /*unbiased=*/false, keep);
-    case BW_NORM2: return a.square().sum(dims, keep).sqrt();
+    // Unlike the root of a sum of squares, its gradient is 0 where the norm is 0.
+    case BW_NORM2: return at::linalg_vector_norm(a, 2, dims, keep);
   }
   TORCH_CHECK(false, "unknown reduction ", static_cast<int>(op));
 }
@@ -102,7 +106,8 @@ bw_status bw_binary_scalar(bw_binary_op op, bw_tensor a, double b, bw_tensor *ou
   // As in Python, a whole number leaves a tensor of integers a tensor of integers.
   BW_TRY({
     auto &value = tensor(a);
-    const bool whole = at::isIntegralType(value.scalar_type(), false) && b == std::floor(b);
+    const bool whole = at::isIntegralType(value.scalar_type(), false) && b == std::floor(b) &&
+                       std::abs(b) <= 0x1p53;
     *out = wrap(binary(op, value, whole ? at::Scalar(static_cast<int64_t>(b)) : at::Scalar(b)));
   })
 }
