@@ -121,6 +121,23 @@ struct DBDTrainerTests {
     #expect(run.split?.labeled.count == 80)
   }
 
+  @Test("A pool smaller than a batch shrinks the step; an empty one is an error")
+  func smallPools() throws {
+    var settings = options()
+    settings.selfSupervision.epochs = 0
+    settings.head.epochs = 0
+    settings.semiSupervision.epochs = 1
+    settings.semiSupervision.batchSize = 64
+    settings.filter.share = 0.1
+    settings.filter.finalShare = 0.1
+    #expect(throws: Never.self) { try trainer(TrainingSession(seed: 1), settings).run() }
+    settings.filter.share = 0.001
+    settings.filter.finalShare = 0.001
+    #expect(throws: DBDError.emptyPool(labeled: 0, unlabeled: 160)) {
+      try trainer(TrainingSession(seed: 1), settings).run()
+    }
+  }
+
   @Test("A checkpoint of other settings, seed or data is refused")
   func otherRun() throws {
     let run = try trainer(TrainingSession(seed: 1), options())

@@ -23,11 +23,17 @@ extension DBDTrainer {
         self.split = split
       }
       let key = session.key.stream("semi_supervision").step(epoch)
+      // Both halves of a step have one size, also where a pool is smaller than a batch.
+      let size = min(settings.batchSize, split.labeled.count, split.unlabeled.count)
+      guard size > 0 else {
+        throw DBDError.emptyPool(
+          labeled: split.labeled.count, unlabeled: split.unlabeled.count)
+      }
       var labeled = BatchWalk(
-        data.train, members: split.labeled, batchSize: settings.batchSize,
+        data.train, members: split.labeled, batchSize: size,
         key: key.stream("labeled"), dropLast: true)
       var unlabeled = BatchWalk(
-        data.train, members: split.unlabeled, batchSize: settings.batchSize,
+        data.train, members: split.unlabeled, batchSize: size,
         key: key.stream("unlabeled"), dropLast: true)
       while step < (epoch + 1) * perEpoch {
         let within = step % perEpoch
@@ -46,7 +52,7 @@ extension DBDTrainer {
         lossSum += try loss.item()
         step += 1
         if step == (epoch + 1) * perEpoch { try finishEpoch(epoch, of: settings.epochs) }
-        try finishedStep(of: steps, samples: 2 * settings.batchSize)
+        try finishedStep(of: steps, samples: 2 * size)
       }
     }
     try average?.putInto(model.state)
