@@ -27,18 +27,20 @@ extension Tensor {
     }
   }
 
-  /// Batch normalization over every dimension but the second.
+  /// Batch normalization over every dimension but the second, then the sum with `residual` and the
+  /// ReLU where they are asked for: one pass over the memory for all three on the CPU.
   ///
   /// With `training` the statistics are the batch's and the running ones move towards them by
   /// `momentum`; otherwise the running ones are used.
   public func batchNorm(
     weight: Tensor?, bias: Tensor?, runningMean: Tensor?, runningVariance: Tensor?,
-    training: Bool, momentum: Double, epsilon: Double
+    training: Bool, momentum: Double, epsilon: Double, adding residual: Tensor? = nil,
+    relu: Bool = false
   ) throws -> Tensor {
     try Tensor.make {
       $0.batch_norm(
-        handle, weight?.handle, bias?.handle, runningMean?.handle, runningVariance?.handle,
-        training ? 1 : 0, momentum, epsilon, $1)
+        handle, residual?.handle, weight?.handle, bias?.handle, runningMean?.handle,
+        runningVariance?.handle, training ? 1 : 0, momentum, epsilon, relu ? 1 : 0, $1)
     }
   }
 

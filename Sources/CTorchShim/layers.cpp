@@ -32,14 +32,6 @@ bw_status bw_conv2d(bw_tensor x, bw_tensor weight, bw_tensor bias, int64_t strid
   })
 }
 
-bw_status bw_batch_norm(bw_tensor x, bw_tensor weight, bw_tensor bias, bw_tensor running_mean,
-                        bw_tensor running_var, int32_t training, double momentum, double epsilon,
-                        bw_tensor *out) {
-  BW_TRY(*out = wrap(at::batch_norm(tensor(x), optional_tensor(weight), optional_tensor(bias),
-                                    optional_tensor(running_mean), optional_tensor(running_var),
-                                    training != 0, momentum, epsilon, /*cudnn_enabled=*/true)))
-}
-
 bw_status bw_max_pool2d(bw_tensor x, int64_t kernel, int64_t stride, int64_t padding,
                         bw_tensor *out) {
   BW_TRY(*out = wrap(at::max_pool2d(tensor(x), {kernel, kernel}, {stride, stride},

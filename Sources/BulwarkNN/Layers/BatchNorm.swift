@@ -31,12 +31,16 @@ public struct BatchNorm {
     self.epsilon = epsilon
   }
 
-  /// The normalized input; in training mode the running statistics move.
-  public func callAsFunction(_ x: Tensor, _ mode: Mode) throws -> Tensor {
+  /// The normalized input, plus `residual`, through the ReLU where asked for; in training mode the
+  /// running statistics move.
+  public func callAsFunction(
+    _ x: Tensor, _ mode: Mode, adding residual: Tensor? = nil, relu: Bool = false
+  ) throws -> Tensor {
     if mode == .training { try batchCount.increment() }
     return try x.batchNorm(
       weight: weight, bias: bias, runningMean: runningMean, runningVariance: runningVariance,
-      training: mode == .training, momentum: momentum, epsilon: epsilon)
+      training: mode == .training, momentum: momentum, epsilon: epsilon, adding: residual,
+      relu: relu)
   }
 }
 

@@ -35,7 +35,7 @@ struct ResNet: Backbone {
   }
 
   func features(_ images: Tensor, _ mode: Mode) throws -> Tensor {
-    var x = try stemNorm(stem(images), mode).relu()
+    var x = try stemNorm(stem(images), mode, relu: true)
     if pools { x = try x.maxPool2d(kernel: 3, stride: 2, padding: 1) }
     for block in blocks { x = try block(x, mode) }
     return try x.mean([2, 3])
@@ -66,11 +66,9 @@ struct BasicBlock {
   }
 
   func callAsFunction(_ x: Tensor, _ mode: Mode) throws -> Tensor {
-    let inner = try firstNorm(first(x), mode).relu()
-    let residual = try secondNorm(second(inner), mode)
-    if let (conv, norm) = shortcut {
-      return try (residual + norm(conv(x), mode)).relu()
-    }
-    return try (residual + x).relu()
+    let inner = try second(firstNorm(first(x), mode, relu: true))
+    let carried =
+      if let (conv, norm) = shortcut { try norm(conv(x), mode) } else { x }
+    return try secondNorm(inner, mode, adding: carried, relu: true)
   }
 }

@@ -27,7 +27,7 @@ struct SmallCNN: Backbone {
 
   func features(_ images: Tensor, _ mode: Mode) throws -> Tensor {
     var x = images
-    for (conv, norm) in layers { x = try norm(conv(x), mode).relu() }
+    for (conv, norm) in layers { x = try norm(conv(x), mode, relu: true) }
     return try x.mean([2, 3])
   }
 }

@@ -47,7 +47,7 @@ struct VGG: Backbone {
     var x = images
     for layer in layers {
       if let (conv, norm) = layer {
-        x = try norm(conv(x), mode).relu()
+        x = try norm(conv(x), mode, relu: true)
       } else {
         x = try x.maxPool2d(kernel: 2, stride: 2)
       }

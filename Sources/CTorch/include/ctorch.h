@@ -19,7 +19,7 @@ extern "C" {
 
 /// Number of this interface. Raised whenever an entry is added, removed or changed, so that a
 /// shim library of another build is refused instead of misread.
-#define BW_ABI_VERSION 4
+#define BW_ABI_VERSION 5
 
 typedef struct bw_tensor_s *bw_tensor;
 typedef int32_t bw_status;
@@ -125,9 +125,10 @@ typedef enum : int32_t { BW_CONTIGUOUS, BW_CHANNELS_LAST } bw_layout;
     bw_tensor _Nullable *_Nonnull out)                                                             \
   F(conv2d, bw_tensor x, bw_tensor weight, bw_tensor _Nullable bias, int64_t stride,               \
     int64_t padding, int64_t groups, bw_tensor _Nullable *_Nonnull out)                            \
-  F(batch_norm, bw_tensor x, bw_tensor _Nullable weight, bw_tensor _Nullable bias,                 \
-    bw_tensor _Nullable running_mean, bw_tensor _Nullable running_var, int32_t training,           \
-    double momentum, double epsilon, bw_tensor _Nullable *_Nonnull out)                            \
+  F(batch_norm, bw_tensor x, bw_tensor _Nullable residual, bw_tensor _Nullable weight,             \
+    bw_tensor _Nullable bias, bw_tensor _Nullable running_mean, bw_tensor _Nullable running_var,   \
+    int32_t training, double momentum, double epsilon, int32_t relu,                               \
+    bw_tensor _Nullable *_Nonnull out)                                                             \
   F(max_pool2d, bw_tensor x, int64_t kernel, int64_t stride, int64_t padding,                      \
     bw_tensor _Nullable *_Nonnull out)                                                             \
   F(adaptive_avg_pool2d, bw_tensor x, int64_t height, int64_t width,                               \
