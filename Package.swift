@@ -63,6 +63,9 @@ let package = Package(
     .testTarget(
       name: "CommandLineTests",
       dependencies: ["bulwark", "BulwarkNN", "BulwarkStore", "BulwarkTraining"]),
+    .executableTarget(
+      name: "bulwark-bench", dependencies: ["BulwarkNN", "BulwarkData", "BulwarkStore"],
+      path: "Benchmarks/bulwark-bench"),
   ],
   cxxLanguageStandard: .cxx20
 )

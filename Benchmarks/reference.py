@@ -1,0 +1,201 @@
+"""The reference side of the benchmarks: PyTorch, one measurement a process, one line of JSON.
+
+    python Benchmarks/reference.py train-step [width=64] [batch=128] [mode=eager|tuned] \\
+        [precision=fp32|bf16] [steps=8] [threads=1]
+    python Benchmarks/reference.py simclr-epoch [width=64] [images=10000] [batch=512] [threads=2]
+
+`eager` is how the official repositories of the papers run: float32, row-major layout, SGD as it comes.
+`tuned` is tuned as Bulwark is: channels-last, fused SGD, glibc kept from returning large blocks to
+the kernel, bfloat16 autocast where asked for. `simclr-epoch` augments sample by sample on PIL images,
+as torchvision's transforms do, in a DataLoader with as many workers as threads.
+"""
+
+import ctypes
+import json
+import random
+import sys
+import time
+
+ARGUMENTS = dict(a.split("=", 1) for a in sys.argv[2:])
+MODE = ARGUMENTS.get("mode", "eager")
+if MODE == "tuned":
+    libc = ctypes.CDLL(None)
+    libc.mallopt(-4, 0)  # M_MMAP_MAX
+    libc.mallopt(-1, -1)  # M_TRIM_THRESHOLD
+
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.downsample = None
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        out += shortcut
+        return self.relu(out)
+
+
+class ResNet18(nn.Module):
+    def __init__(self, width, outputs):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+        blocks, inputs = [], width
+        for stage in range(4):
+            for index in range(2):
+                blocks.append(Block(inputs, width << stage, 2 if stage and not index else 1))
+                inputs = width << stage
+        self.blocks = nn.Sequential(*blocks)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = outputs
+
+    def forward(self, x):
+        return self.fc(torch.flatten(self.pool(self.blocks(self.stem(x))), 1))
+
+
+def number(name, standard):
+    return int(ARGUMENTS.get(name, standard))
+
+
+def peak():
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+
+
+def report(**values):
+    print(json.dumps({name: round(value, 3) for name, value in values.items()}))
+
+
+def train_step():
+    torch.set_num_threads(number("threads", 1))
+    width, count = number("width", 64), number("batch", 128)
+    model = ResNet18(width, nn.Linear(8 * width, 10))
+    images, labels = torch.randn(count, 3, 32, 32), torch.randint(10, (count,))
+    tuned = MODE == "tuned"
+    if tuned:
+        model = model.to(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4, fused=True if tuned else None)
+    half = ARGUMENTS.get("precision", "fp32") == "bf16"
+    times = []
+    for _ in range(2 + number("steps", 8)):
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            logits = model(images)
+        loss = nn.functional.cross_entropy(logits.float(), labels)
+        loss.backward()
+        optimizer.step()
+        loss.item()
+        times.append(time.perf_counter() - start)
+    times = sorted(times[2:])
+    median = (times[(len(times) - 1) // 2] + times[len(times) // 2]) / 2
+    report(images_per_second=count / median, seconds=median, fastest=times[0], peak_mib=peak())
+
+
+class Views(torch.utils.data.Dataset):
+    """Two random views a sample, drawn as torchvision's transforms of DBD's configuration do."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        from PIL import Image
+        image = Image.fromarray(self.images[index])
+        return self.view(image), self.view(image)
+
+    @staticmethod
+    def view(image):
+        import numpy
+        from PIL import Image, ImageEnhance, ImageFilter
+        width, height = image.size
+        for _ in range(10):
+            area = width * height * random.uniform(0.2, 1)
+            ratio = (3 / 4) * (16 / 9) ** random.random()
+            w, h = round((area * ratio) ** 0.5), round((area / ratio) ** 0.5)
+            if 0 < w <= width and 0 < h <= height:
+                x, y = random.randint(0, width - w), random.randint(0, height - h)
+                image = image.crop((x, y, x + w, y + h))
+                break
+        image = image.resize((width, height), Image.BICUBIC)
+        if random.random() < 0.5:
+            image = image.transpose(Image.FLIP_LEFT_RIGHT)
+        if random.random() < 0.8:
+            for kind in random.sample(range(4), 4):
+                if kind == 3:
+                    hue, saturation, value = image.convert("HSV").split()
+                    shifted = numpy.array(hue) + numpy.uint8(int(random.uniform(-0.1, 0.1) * 255) % 256)
+                    image = Image.merge(
+                        "HSV", (Image.fromarray(shifted), saturation, value)).convert("RGB")
+                else:
+                    change = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+                    image = change[kind](image).enhance(random.uniform(0.6, 1.4))
+        if random.random() < 0.2:
+            image = image.convert("L").convert("RGB")
+        if random.random() < 0.5:
+            image = image.filter(ImageFilter.GaussianBlur(random.uniform(0.1, 2)))
+        pixels = torch.from_numpy(numpy.array(image)).permute(2, 0, 1).float().div(255)
+        mean = torch.tensor([0.4914, 0.4822, 0.4465]).view(3, 1, 1)
+        std = torch.tensor([0.2470, 0.2435, 0.2616]).view(3, 1, 1)
+        return (pixels - mean) / std
+
+
+def contrastive(first, second, temperature=0.5):
+    """SimCLR's loss over the anchors of the first view, as DBD's official code has it."""
+    everything = torch.cat([first, second])
+    similarity = first @ everything.T / temperature
+    own = torch.arange(len(first))
+    similarity[own, own] = -1e9
+    return nn.functional.cross_entropy(similarity, own + len(first))
+
+
+def simclr_epoch():
+    threads = number("threads", 2)
+    torch.set_num_threads(threads)
+    width, count, size = number("width", 64), number("images", 10_000), number("batch", 512)
+    head = nn.Sequential(nn.Linear(8 * width, 8 * width), nn.BatchNorm1d(8 * width),
+                         nn.ReLU(inplace=True), nn.Linear(8 * width, 128))
+    model = ResNet18(width, head)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.4, momentum=0.9, weight_decay=1e-4)
+    images = torch.randint(256, (count, 32, 32, 3), dtype=torch.uint8).numpy()
+
+    def step(first, second):
+        embeddings = nn.functional.normalize(model(torch.cat([first, second])))
+        loss = contrastive(*embeddings.split(len(first)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+    noise = torch.randn(size, 3, 32, 32)
+    step(noise, noise.flip(3))
+    loader = torch.utils.data.DataLoader(
+        Views(images), size, shuffle=True, num_workers=threads, drop_last=True)
+    start = time.perf_counter()
+    seen = 0
+    for first, second in loader:
+        step(first, second)
+        seen += len(first)
+    seconds = time.perf_counter() - start
+    report(images_per_second=seen / seconds, seconds=seconds, peak_mib=peak())
+
+
+if __name__ == "__main__":
+    {"train-step": train_step, "simclr-epoch": simclr_epoch}[sys.argv[1]]()
