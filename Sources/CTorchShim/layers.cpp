@@ -71,7 +71,7 @@ bw_status bw_interpolate(bw_tensor x, int64_t height, int64_t width, int32_t int
   BW_TRY({
     auto &value = tensor(x);
     const bool corners = align_corners != 0;
-    at::IntArrayRef size = {height, width};
+    const int64_t size[] = {height, width};  // an IntArrayRef of a braced list would dangle
     switch (interpolation) {
       case 0:
         *out = wrap(antialias ? at::_upsample_bilinear2d_aa(value, size, corners)

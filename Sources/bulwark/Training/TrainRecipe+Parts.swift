@@ -50,6 +50,9 @@ extension TrainRecipe {
       augmentation.minimumCrop > 0 && augmentation.minimumCrop <= 1, "augmentation.minimum_crop",
       "above 0, at most 1")
     try require((0...5).contains(augmentation.jitter), "augmentation.jitter", "0...5")
+    try require(
+      augmentation.contrastiveSize == 0 || augmentation.contrastiveSize >= 8,
+      "augmentation.contrastive_size", "0 or at least 8 pixels")
     let positive: [(String, Int)] = [
       ("standard.epochs", standard.epochs), ("standard.batch_size", standard.batchSize),
       ("dbd.self_supervision.batch_size", dbd.selfSupervision.batchSize),
@@ -105,10 +108,12 @@ extension TrainRecipe {
   /// SimCLR's views with the recipe's strengths.
   func contrastiveViews(of train: ImageDataset, normalize: Normalize) -> AugmentationPipeline {
     let strength = augmentation.jitter
+    let side = augmentation.contrastiveSize > 0 ? augmentation.contrastiveSize : nil
     var steps: [AugmentationStep] = [
       .randomResizedCrop(
         RandomResizedCrop(
-          height: train.height, width: train.width, scale: augmentation.minimumCrop...1))
+          height: side ?? train.height, width: side ?? train.width,
+          scale: augmentation.minimumCrop...1))
     ]
     if augmentation.flip { steps.append(.horizontalFlip(HorizontalFlip())) }
     if strength > 0 {
