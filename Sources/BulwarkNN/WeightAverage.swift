@@ -34,6 +34,15 @@ public final class WeightAverage {
   /// Overwrites the model's weights with the averages.
   public func putInto(_ state: ParameterStore) throws { try state.load(tensors) }
 
+  /// Puts the averages into the model and the model's weights here; a second call undoes it.
+  public func exchange(with state: ParameterStore) throws {
+    for (entry, average) in zip(state.entries, tensors) {
+      let own = try entry.tensor.detach().clone()
+      try entry.tensor.copy(from: average.tensor)
+      try average.tensor.copy(from: own)
+    }
+  }
+
   /// Takes over averages saved before.
   public func load(_ saved: [(name: String, tensor: Tensor)]) throws {
     let byName = Dictionary(saved.map { ($0.name, $0.tensor) }, uniquingKeysWith: { a, _ in a })

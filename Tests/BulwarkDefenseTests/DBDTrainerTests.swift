@@ -92,6 +92,38 @@ struct DBDTrainerTests {
     #expect(resumed.split == whole.split)
   }
 
+  @Test(
+    "So does a run that ranks with averaged weights, suspects classes and takes few unlabeled images",
+    arguments: [11, 12, 13])
+  func resumesWithClassTrust(stopAt: Int) throws {
+    var settings = options()
+    settings.semiSupervision.unlabeledBatchSize = 4
+    settings.semiSupervision.measureEvery = 0
+    // So low that the untrained model contradicts some class.
+    settings.filter.suspectThreshold = 1e-9
+    let whole = try trainer(TrainingSession(seed: 4), settings)
+    whole.suspectedClasses = [3]
+    _ = try whole.run()
+    var saved: Checkpoint?
+    var asked = 0
+    let stopped = try trainer(
+      TrainingSession(
+        seed: 4, checkpointInterval: .infinity,
+        stopRequested: {
+          asked += 1
+          return asked == stopAt
+        }, save: { saved = $0 }), settings)
+    stopped.suspectedClasses = [3]
+    #expect(throws: TrainingInterrupted.self) { try stopped.run() }
+    let resumed = try trainer(TrainingSession(seed: 4), settings)
+    try resumed.restore(#require(saved))
+    #expect(resumed.suspectedClasses.contains(3))
+    _ = try resumed.run()
+    #expect(try bytes(resumed.model) == bytes(whole.model))
+    #expect(resumed.split == whole.split)
+    #expect(resumed.split.map { $0.labeled.count > 120 } == true)
+  }
+
   @Test("Stage 2 moves the head and the running statistics, and no weight of the backbone")
   func frozenBackbone() throws {
     var settings = options()

@@ -94,6 +94,13 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     public var neighborEpochs = 0
     /// Neighbors that vote.
     public var neighbors = 200
+    /// Share of a class that the model must confidently contradict, more than it is contradicted the
+    /// other way, before the class counts as the target of an attack (`ClassSuspicion`); 0 is the
+    /// official code: classes are not looked at. Once a class is suspected, `share` to `finalShare`
+    /// hold for it alone and all other classes keep `trustedShare` of their labels.
+    public var suspectThreshold = 0.0
+    /// Share of the labels that every other class keeps once a class is suspected.
+    public var trustedShare = 1.0
 
     /// The defaults.
     public init() {}
@@ -117,8 +124,11 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     public var epochs = 190
     /// Steps of an epoch.
     public var stepsPerEpoch = 1024
-    /// Labeled images a step, and unlabeled images a step.
+    /// Labeled images a step.
     public var batchSize = 64
+    /// Unlabeled images a step; 0 takes as many as labeled ones, which is the official code. Any other
+    /// number passes all groups through the network at once instead of interleaving them.
+    public var unlabeledBatchSize = 0
     /// Exponent of sharpening is 1 / temperature.
     public var temperature = 0.5
     /// Parameter of mixup's Beta distribution.
@@ -127,9 +137,11 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     public var unlabeledWeight = 15.0
     /// Epochs, stage 2 included, over which that weight grows from 0.
     public var rampEpochs = 190
-    /// Share of the final weights in an exponential moving average that becomes the result; 0 is
-    /// the official code: no average.
+    /// Share of the past in an exponential moving average of the weights, which ranks the samples, is
+    /// measured and becomes the result; 0 is the official code: no average.
     public var averageDecay = 0.0
+    /// Epochs between two measurements of accuracy and attack success; 0 measures only at the end.
+    public var measureEvery = 1
     /// Whether the step size falls to 0 along a cosine. The official code keeps it constant.
     public var cosine = false
 

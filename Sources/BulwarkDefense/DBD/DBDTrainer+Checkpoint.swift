@@ -23,6 +23,11 @@ extension DBDTrainer {
     if let average, stage == .semiSupervision {
       checkpoint.states["average"] = StateDict(average.tensors.map { ($0.name, $0.tensor) })
     }
+    if !suspectedClasses.isEmpty {
+      checkpoint.states["suspected_classes"] = StateDict([
+        ("value", try Tensor(suspectedClasses))
+      ])
+    }
     if let split { checkpoint.indexSets["labeled_pool"] = split.labeled }
     if let known = data.knownPoisons { checkpoint.indexSets["poisoned"] = known }
     return checkpoint
@@ -61,6 +66,7 @@ extension DBDTrainer {
     step = checkpoint.progress.step
     history = MetricHistory(checkpoint.history)
     lossSum = try checkpoint.states["loss_sum"]?["value"]?.item() ?? 0
+    suspectedClasses = try checkpoint.states["suspected_classes"]?["value"]?.integers() ?? []
     split = checkpoint.indexSets["labeled_pool"].map {
       LossSplit(labeled: $0, total: data.train.count)
     }

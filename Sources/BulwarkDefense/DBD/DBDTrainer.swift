@@ -34,6 +34,10 @@ public final class DBDTrainer {
   /// The split that is in use, once stage 2 is over.
   public internal(set) var split: LossSplit?
 
+  /// Classes that stage 3 took for the target of an attack, ascending; empty where
+  /// `DBDOptions.Filter.suspectThreshold` is 0 or no class stood out.
+  public internal(set) var suspectedClasses: [Int] = []
+
   let data: TrainingData
   let options: DBDOptions
   let session: TrainingSession

@@ -10,12 +10,23 @@ public struct SuspicionRanking: Sendable {
   public let predicted: [Int]
   /// Given label of each sample.
   public let labels: [Int]
+  /// Probability of each sample's most probable class, 0...1; 0 where it is not known.
+  public let confidence: [Double]
 
   /// A ranking from losses.
-  public init(scores: [Double], predicted: [Int], labels: [Int]) {
+  ///
+  /// - Parameters:
+  ///   - scores: a value a sample, the higher the more suspicious.
+  ///   - predicted: most probable class of each sample.
+  ///   - labels: given label of each sample.
+  ///   - confidence: probability of the most probable class; nil where nothing is known.
+  public init(
+    scores: [Double], predicted: [Int], labels: [Int], confidence: [Double]? = nil
+  ) {
     self.scores = scores
     self.predicted = predicted
     self.labels = labels
+    self.confidence = confidence ?? [Double](repeating: 0, count: labels.count)
   }
 
   /// Positions from the lowest loss to the highest; ties keep the order of the data set.
@@ -33,11 +44,23 @@ public struct SuspicionRanking: Sendable {
   ///   - labeledCount: size of the labeled pool that the ranking would give.
   /// - Returns: filter precision, poisons in the pool (count and share), area under the ROC curve.
   public func evidence(knownPoisons: [Int]?, labeledCount: Int) -> [MetricValue] {
+    evidence(
+      knownPoisons: knownPoisons, split: LossSplit(self, count: labeledCount, perClass: false))
+  }
+
+  /// What is known about the ranking and the pools made from it; empty where the poisons are not known.
+  ///
+  /// - Parameters:
+  ///   - knownPoisons: positions of the true poisons.
+  ///   - split: the pools.
+  /// - Returns: filter precision, poisons in the pool (count and share), area under the ROC curve.
+  public func evidence(knownPoisons: [Int]?, split: LossSplit) -> [MetricValue] {
     guard let knownPoisons, !knownPoisons.isEmpty else { return [] }
     let truth = Set(knownPoisons)
     let order = ascending
+    let labeledCount = split.labeled.count
     let top = order.suffix(truth.count).count { truth.contains($0) }
-    let kept = order.prefix(labeledCount).count { truth.contains($0) }
+    let kept = split.labeled.count { truth.contains($0) }
     // Mann-Whitney: mean rank of the poisons, shifted and scaled to 0...1.
     var rankSum = 0
     for (rank, index) in order.enumerated() where truth.contains(index) { rankSum += rank }
@@ -79,6 +102,27 @@ public struct LossSplit: Sendable, Equatable {
     unlabeled = ranking.labels.indices.filter { !kept.contains($0) }
   }
 
+  /// Keeps labels class by class: of a suspected class the share `suspectShare` of lowest loss, of every
+  /// other class the share `trustedShare`.
+  ///
+  /// - Parameters:
+  ///   - ranking: the losses.
+  ///   - suspects: classes that may be the target of an attack (`ClassSuspicion`).
+  ///   - suspectShare: share of a suspected class that keeps its label, 0...1.
+  ///   - trustedShare: share of every other class, 0...1.
+  public init(
+    _ ranking: SuspicionRanking, suspects: Set<Int>, suspectShare: Double, trustedShare: Double
+  ) {
+    var kept = Set<Int>()
+    let members = Dictionary(grouping: ranking.ascending) { ranking.labels[$0] }
+    for (label, list) in members {
+      let share = suspects.contains(label) ? suspectShare : trustedShare
+      kept.formUnion(list.prefix(Int((share * Double(list.count)).rounded(.down))))
+    }
+    labeled = kept.sorted()
+    unlabeled = ranking.labels.indices.filter { !kept.contains($0) }
+  }
+
   init(labeled: [Int], total: Int) {
     self.labeled = labeled
     let kept = Set(labeled)
@@ -97,16 +141,23 @@ extension DBDTrainer {
       try views.weak(pixels.to(session.device), key: key.step(batch))
     }
     let losses = try perSampleLoss(logits, Tensor(data.train.labels))
+    let predicted = try logits.argmax(1)
+    let confidence = try logits.softmax(1).gather(1, predicted.unsqueeze(1)).reshape([-1])
     return SuspicionRanking(
-      scores: try losses.doubles(), predicted: try logits.argmax(1).integers(),
-      labels: data.train.labels)
+      scores: try losses.doubles(), predicted: try predicted.integers(),
+      labels: data.train.labels, confidence: try confidence.doubles())
   }
 
-  /// Size of the labeled pool in `epoch` of stage 3.
-  func labeledCount(epoch: Int) -> Int {
+  /// Share of the samples that keeps its label in `epoch` of stage 3: of all of them, or, once a class
+  /// is suspected, of that class.
+  func labeledShare(epoch: Int) -> Double {
     let filter = options.filter
     let progress = min(1, Double(epoch) / Double(max(filter.growthEpochs, 1)))
-    let share = filter.share + (filter.finalShare - filter.share) * progress
-    return Int(share * Double(data.train.count))
+    return filter.share + (filter.finalShare - filter.share) * progress
+  }
+
+  /// Size of the labeled pool in `epoch` of stage 3 while no class is suspected.
+  func labeledCount(epoch: Int) -> Int {
+    Int(labeledShare(epoch: epoch) * Double(data.train.count))
   }
 }

@@ -64,6 +64,16 @@ public enum MixMatch {
     }
   }
 
+  /// Rows of `all`, cut into pieces as long as the groups.
+  static func separated(_ all: Tensor, like groups: [Tensor]) throws -> [Tensor] {
+    var start = 0
+    return try groups.map { group in
+      let length = group.shape[0]
+      defer { start += length }
+      return try all.narrow(0, start: start, length: length)
+    }
+  }
+
   /// Exchanges blocks between the groups so that every forward pass sees all kinds of images: of
   /// three groups, the second block of the first goes to the second group and the third block to
   /// the third, and theirs come back. Applying it twice gives the groups back.

@@ -23,17 +23,16 @@ extension DBDTrainer {
         self.split = split
       }
       let key = session.key.stream("semi_supervision").step(epoch)
-      // Both halves of a step have one size, also where a pool is smaller than a batch.
-      let size = min(settings.batchSize, split.labeled.count, split.unlabeled.count)
-      guard size > 0 else {
+      let sizes = batchSizes(of: split)
+      guard sizes.labeled > 0, sizes.unlabeled > 0 else {
         throw DBDError.emptyPool(
           labeled: split.labeled.count, unlabeled: split.unlabeled.count)
       }
       var labeled = BatchWalk(
-        data.train, members: split.labeled, batchSize: size,
+        data.train, members: split.labeled, batchSize: sizes.labeled,
         key: key.stream("labeled"), dropLast: true)
       var unlabeled = BatchWalk(
-        data.train, members: split.unlabeled, batchSize: size,
+        data.train, members: split.unlabeled, batchSize: sizes.unlabeled,
         key: key.stream("unlabeled"), dropLast: true)
       while step < (epoch + 1) * perEpoch {
         let within = step % perEpoch
@@ -52,21 +51,59 @@ extension DBDTrainer {
         lossSum += try loss.item()
         step += 1
         if step == (epoch + 1) * perEpoch { try finishEpoch(epoch, of: settings.epochs) }
-        try finishedStep(of: steps, samples: 2 * size)
+        try finishedStep(of: steps, samples: sizes.labeled + sizes.unlabeled)
       }
     }
     try average?.putInto(model.state)
   }
 
+  /// Labeled and unlabeled images of a step; a pool smaller than a batch makes the batch smaller.
+  private func batchSizes(of split: LossSplit) -> (labeled: Int, unlabeled: Int) {
+    let settings = options.semiSupervision
+    if settings.unlabeledBatchSize == 0 {
+      let both = min(settings.batchSize, split.labeled.count, split.unlabeled.count)
+      return (both, both)
+    }
+    return (
+      min(settings.batchSize, split.labeled.count),
+      min(settings.unlabeledBatchSize, split.unlabeled.count)
+    )
+  }
+
   private func splitAnew(epoch: Int) throws -> LossSplit {
-    let ranking =
-      epoch < options.filter.neighborEpochs
-      ? try neighborRanking(epoch: epoch) : try currentRanking(epoch: epoch)
-    let count = labeledCount(epoch: epoch)
-    for value in ranking.evidence(knownPoisons: data.knownPoisons, labeledCount: count) {
+    let filter = options.filter
+    let ranking = try withAverage {
+      epoch < filter.neighborEpochs
+        ? try neighborRanking(epoch: epoch) : try currentRanking(epoch: epoch)
+    }
+    if filter.suspectThreshold > 0 {
+      let suspicion = ClassSuspicion(ranking, classCount: data.train.classCount)
+      suspectedClasses = suspicion.suspects(threshold: filter.suspectThreshold)
+        .union(suspectedClasses).sorted()
+      record(
+        MetricValue(
+          Metric.classContradiction, suspicion.contradiction.max() ?? 0, count: data.train.count),
+        at: .semiSupervision)
+    }
+    let split =
+      suspectedClasses.isEmpty
+      ? LossSplit(ranking, count: labeledCount(epoch: epoch), perClass: filter.perClass)
+      : LossSplit(
+        ranking, suspects: Set(suspectedClasses), suspectShare: labeledShare(epoch: epoch),
+        trustedShare: filter.trustedShare)
+    for value in ranking.evidence(knownPoisons: data.knownPoisons, split: split) {
       record(value, at: .semiSupervision)
     }
-    return LossSplit(ranking, count: count, perClass: options.filter.perClass)
+    return split
+  }
+
+  /// Does `body` with the averaged weights where there are any.
+  private func withAverage<Result>(_ body: () throws -> Result) throws -> Result {
+    guard let average else { return try body() }
+    try average.exchange(with: model.state)
+    let result = Swift.Result { try body() }
+    try average.exchange(with: model.state)
+    return try result.get()
   }
 
   private func finishEpoch(_ epoch: Int, of epochs: Int) throws {
@@ -75,8 +112,9 @@ extension DBDTrainer {
       MetricValue(Metric.trainLoss, lossSum / Double(perEpoch), count: data.train.count),
       at: .semiSupervision)
     lossSum = 0
-    if epoch + 1 < epochs {
-      for value in try data.evaluator.measure(model, session: session) {
+    let every = options.semiSupervision.measureEvery
+    if epoch + 1 < epochs, every > 0, (epoch + 1) % every == 0 {
+      for value in try withAverage({ try data.evaluator.measure(model, session: session) }) {
         record(value, at: .semiSupervision)
       }
     }
@@ -125,6 +163,11 @@ extension DBDTrainer {
     let mixed = try MixMatch.mixed(
       inputs: [x, first, second], targets: [targets, guess, guess], alpha: settings.mixupAlpha,
       key: key.stream("mixup"))
+    guard settings.unlabeledBatchSize == 0 else {
+      let all = try session.inPrecision { try model.logits(Tensor.cat(mixed.inputs), .training) }
+      return try MixMatch.loss(
+        MixMatch.separated(all.to(.float32), like: mixed.targets), mixed.targets, weight: weight)
+    }
     let groups = try MixMatch.interleaved(mixed.inputs)
     let outputs = try MixMatch.interleaved(
       groups.map { group in try session.inPrecision { try model.logits(group, .training) } })

@@ -65,11 +65,17 @@ public enum Metric {
     name: "suspicion_auc", unit: "fraction", direction: .higher,
     formula: "probability that a true poison is ranked above a clean sample (ties half)",
     source: "area under the ROC curve")
+  /// Contradiction of the most contradicted class.
+  public static let classContradiction = MetricDefinition(
+    name: "class_contradiction", unit: "fraction", direction: .lower,
+    formula:
+      "max over classes c of Σ_j max(0, K_cj − K_jc), K_cj = share of c called j above 0.8",
+    source: "Bulwark, Docs/DBD.md")
 
   /// Every definition.
   public static let all = [
     cleanAccuracy, attackSuccessRate, robustAccuracy, trainAccuracy, trainLoss, filterPrecision,
-    poisonsInLabeledPool, poisonShareOfLabeledPool, suspicionAUC,
+    poisonsInLabeledPool, poisonShareOfLabeledPool, suspicionAUC, classContradiction,
   ]
 }
 

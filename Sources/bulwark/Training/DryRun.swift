@@ -67,9 +67,11 @@ struct DryRun {
     later.head.epochs = 0
     if full.semiSupervision.method != .none, full.semiSupervision.epochs > 0 {
       let probe = try time(.dbd, DBDTrainer.Stage.semiSupervision.rawValue, dbd: later)
-      // Every epoch ranks all samples (before its first step) and measures.
+      // Every epoch ranks all samples before its first step; some measure.
       let epochs = Double(full.semiSupervision.epochs)
-      add("semi-supervision", probe, extra: (epochs - 1) * probe.start + epochs * measuring)
+      let every = full.semiSupervision.measureEvery
+      let measurements = every > 0 ? max(1, (epochs / Double(every)).rounded(.down)) : 1
+      add("semi-supervision", probe, extra: (epochs - 1) * probe.start + measurements * measuring)
     }
     return stages
   }

@@ -64,6 +64,17 @@ extension TrainRecipe {
     for (key, share) in [("share", dbd.filter.share), ("final_share", dbd.filter.finalShare)] {
       try require(share > 0 && share < 1, "dbd.filter.\(key)", "between 0 and 1")
     }
+    try require(
+      (0..<1).contains(dbd.filter.suspectThreshold), "dbd.filter.suspect_threshold",
+      "0 (off) or below 1")
+    try require(
+      dbd.filter.trustedShare > 0 && dbd.filter.trustedShare <= 1, "dbd.filter.trusted_share",
+      "above 0, at most 1")
+    try require(
+      dbd.semiSupervision.unlabeledBatchSize >= 0, "dbd.semi_supervision.unlabeled_batch_size",
+      "0 or more")
+    try require(
+      dbd.semiSupervision.measureEvery >= 0, "dbd.semi_supervision.measure_every", "0 or more")
     _ = try resolvedMethods()
   }
 

@@ -1,0 +1,61 @@
+import BulwarkTraining
+import Testing
+
+@testable import BulwarkDefense
+
+@Suite("Suspected classes")
+struct ClassSuspicionTests {
+  /// Ten classes of 100 samples. Neighboring classes are taken for each other 10 times each way; of
+  /// class 3 `poured` more samples look like the other nine.
+  private func ranking(poured: Int, confidence: Double = 0.95) -> SuspicionRanking {
+    var labels: [Int] = []
+    var predicted: [Int] = []
+    for label in 0..<10 {
+      for index in 0..<100 {
+        labels.append(label)
+        predicted.append(index < 10 ? label ^ 1 : label)
+      }
+    }
+    for index in 0..<poured {
+      labels.append(3)
+      predicted.append([0, 1, 2, 4, 5, 6, 7, 8, 9][index % 9])
+    }
+    return SuspicionRanking(
+      scores: labels.indices.map { labels[$0] == predicted[$0] ? 0.1 : 3 }, predicted: predicted,
+      labels: labels, confidence: labels.map { _ in confidence })
+  }
+
+  @Test("Confusion that goes both ways contradicts no class")
+  func honestConfusion() {
+    let suspicion = ClassSuspicion(ranking(poured: 0), classCount: 10)
+    #expect(suspicion.contradiction.allSatisfy { abs($0) < 1e-12 })
+    #expect(suspicion.suspects(threshold: 0.1).isEmpty)
+  }
+
+  @Test("A class that holds samples of all others is suspected, and only that class")
+  func pouredClass() {
+    let suspicion = ClassSuspicion(ranking(poured: 50), classCount: 10)
+    #expect(suspicion.suspects(threshold: 0.1) == [3])
+    #expect(suspicion.contradiction[3] > 0.25)
+    #expect(suspicion.suspects(threshold: 0).isEmpty)
+    #expect(suspicion.suspects(threshold: 0.5).isEmpty)
+  }
+
+  @Test("A contradiction without confidence does not count")
+  func hesitant() {
+    let suspicion = ClassSuspicion(ranking(poured: 50, confidence: 0.8), classCount: 10)
+    #expect(suspicion.suspects(threshold: 0.1).isEmpty)
+  }
+
+  @Test("A suspected class keeps a share of its labels, all other classes keep theirs")
+  func split() {
+    let ranking = ranking(poured: 50)
+    let split = LossSplit(ranking, suspects: [3], suspectShare: 0.5, trustedShare: 1)
+    let kept = Dictionary(grouping: split.labeled) { ranking.labels[$0] }.mapValues(\.count)
+    #expect((0..<10).allSatisfy { kept[$0] == ($0 == 3 ? 75 : 100) })
+    #expect(split.labeled.filter { $0 >= 1000 }.isEmpty)
+    #expect(split.labeled.count + split.unlabeled.count == 1050)
+    let strict = LossSplit(ranking, suspects: [3], suspectShare: 0.5, trustedShare: 0.9)
+    #expect(strict.labeled.count == 9 * 90 + 75)
+  }
+}
