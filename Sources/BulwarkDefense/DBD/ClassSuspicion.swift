@@ -33,6 +33,7 @@ public struct ClassSuspicion: Sendable, Equatable {
   /// than five robust standard deviations (1.4826 × median absolute deviation) above the median class.
   ///
   /// - Parameter threshold: 0...1; 0.1 is the recipes' value. 0 or less finds nothing.
+  /// - Returns: positions of the suspected classes; often none.
   public func suspects(threshold: Double) -> Set<Int> {
     guard threshold > 0 else { return [] }
     let middle = ClassSuspicion.median(contradiction)
