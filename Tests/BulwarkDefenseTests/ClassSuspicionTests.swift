@@ -28,7 +28,7 @@ struct ClassSuspicionTests {
   @Test("Confusion that goes both ways contradicts no class")
   func honestConfusion() {
     let suspicion = ClassSuspicion(ranking(poured: 0), classCount: 10)
-    #expect(suspicion.contradiction.allSatisfy { abs($0) < 1e-12 })
+    #expect(suspicion.contradiction == [Double](repeating: 0, count: 10))
     #expect(suspicion.suspects(threshold: 0.1).isEmpty)
   }
 
@@ -36,9 +36,12 @@ struct ClassSuspicionTests {
   func pouredClass() {
     let suspicion = ClassSuspicion(ranking(poured: 50), classCount: 10)
     #expect(suspicion.suspects(threshold: 0.1) == [3])
-    #expect(suspicion.contradiction[3] > 0.25)
+    // 5 of 150 samples go to the median class, and none come back.
+    #expect(abs(suspicion.contradiction[3] - 9 * 5 / 150.0) < 1e-12)
     #expect(suspicion.suspects(threshold: 0).isEmpty)
     #expect(suspicion.suspects(threshold: 0.5).isEmpty)
+    #expect(suspicion.suspects(threshold: 0.5, earlier: [3]) == [3])
+    #expect(suspicion.suspects(threshold: 0.8, earlier: [3]).isEmpty)
   }
 
   @Test("A contradiction without confidence does not count")

@@ -93,16 +93,14 @@ struct DBDTrainerTests {
   }
 
   @Test(
-    "So does a run that ranks with averaged weights, suspects classes and takes few unlabeled images",
+    "So does a run that ranks with averaged weights and takes few unlabeled images",
     arguments: [11, 12, 13])
-  func resumesWithClassTrust(stopAt: Int) throws {
+  func resumesWithFewUnlabeled(stopAt: Int) throws {
     var settings = options()
     settings.semiSupervision.unlabeledBatchSize = 4
     settings.semiSupervision.measureEvery = 0
-    // So low that the untrained model contradicts some class.
     settings.filter.suspectThreshold = 1e-9
     let whole = try trainer(TrainingSession(seed: 4), settings)
-    whole.suspectedClasses = [3]
     _ = try whole.run()
     var saved: Checkpoint?
     var asked = 0
@@ -113,15 +111,44 @@ struct DBDTrainerTests {
           asked += 1
           return asked == stopAt
         }, save: { saved = $0 }), settings)
-    stopped.suspectedClasses = [3]
     #expect(throws: TrainingInterrupted.self) { try stopped.run() }
     let resumed = try trainer(TrainingSession(seed: 4), settings)
     try resumed.restore(#require(saved))
-    #expect(resumed.suspectedClasses.contains(3))
     _ = try resumed.run()
     #expect(try bytes(resumed.model) == bytes(whole.model))
     #expect(resumed.split == whole.split)
-    #expect(resumed.split.map { $0.labeled.count > 120 } == true)
+  }
+
+  @Test("A checkpoint keeps the suspected classes")
+  func keepsSuspects() throws {
+    let run = try trainer(TrainingSession(seed: 1), options())
+    run.suspectedClasses = [3, 5]
+    let other = try trainer(TrainingSession(seed: 1), options())
+    try other.restore(run.snapshot())
+    #expect(other.suspectedClasses == [3, 5])
+  }
+
+  @Test("At the start of a stage, settings of that stage and of later ones may differ")
+  func startsFromStage() throws {
+    var starts: [Checkpoint] = []
+    let first = try trainer(
+      TrainingSession(
+        seed: 1, checkpointInterval: .infinity,
+        save: { if $0.progress.step == 0 { starts.append($0) } }), options())
+    _ = try first.run()
+    let start = try #require(starts.first { $0.progress.stage == "semi_supervision" })
+    var later = options()
+    later.semiSupervision.epochs = 1
+    later.filter.share = 0.3
+    let second = try trainer(TrainingSession(seed: 1), later)
+    try second.restore(start)
+    _ = try second.run()
+    #expect(second.split?.labeled.count == 48)
+    var earlier = options()
+    earlier.head.epochs = 1
+    #expect(throws: CheckpointUseError.otherRun("its DBD settings differ")) {
+      try trainer(TrainingSession(seed: 1), earlier).restore(start)
+    }
   }
 
   @Test("Stage 2 moves the head and the running statistics, and no weight of the backbone")

@@ -5,12 +5,12 @@ import BulwarkTraining
 /// How strongly a model contradicts the labels of each class: the sign of a class into which an
 /// all-to-one attack has poured samples. Not in the paper.
 ///
-/// Every model confuses some classes, but honest confusion goes both ways: cats are taken for dogs and
-/// dogs for cats. Poisons go one way: the target class holds samples of all other classes, which the
-/// model recognizes, and the others hold none of the target's in return.
+/// Every model confuses some classes, but honest confusion has few partners (cat and dog) and goes both
+/// ways. Poisons go one way and to everywhere: the target class holds samples of all other classes, which
+/// the model recognizes, and the others hold none of the target's in return.
 public struct ClassSuspicion: Sendable, Equatable {
-  /// Σ_j max(0, K_cj − K_jc) for each class c, 0...1, where K_cj is the share of the samples labeled c
-  /// that the model confidently (probability above 0.8) calls j ≠ c.
+  /// (C − 1) · median over j ≠ c of max(0, K_cj − K_jc) for each of C classes c, 0...1, where K_cj is
+  /// the share of the samples labeled c that the model confidently (probability above 0.8) calls j.
   public let contradiction: [Double]
 
   /// Counts the confident contradictions of a ranking.
@@ -25,21 +25,24 @@ public struct ClassSuspicion: Sendable, Equatable {
     }
     func share(_ label: Int, _ other: Int) -> Double { called[label][other] / max(size[label], 1) }
     contradiction = (0..<classCount).map { label in
-      (0..<classCount).reduce(0) { $0 + max(0, share(label, $1) - share($1, label)) }
+      let excess = (0..<classCount).filter { $0 != label }
+        .map { max(0, share(label, $0) - share($0, label)) }
+      return Double(classCount - 1) * ClassSuspicion.median(excess)
     }
   }
 
-  /// The classes that stand out: contradicted in more than `threshold` of their samples and by more
-  /// than five robust standard deviations (1.4826 × median absolute deviation) above the median class.
+  /// The classes that stand out. A class that was suspected before stays so down to half the threshold.
   ///
-  /// - Parameter threshold: 0...1; 0.1 is the recipes' value. 0 or less finds nothing.
-  /// - Returns: positions of the suspected classes; often none.
-  public func suspects(threshold: Double) -> Set<Int> {
+  /// - Parameters:
+  ///   - threshold: contradiction from which on a class is suspected, 0...1; 0.08 is the recipes' value.
+  ///     0 or less finds nothing.
+  ///   - earlier: the classes suspected so far.
+  /// - Returns: positions of the suspected classes, ascending; often none.
+  public func suspects(threshold: Double, earlier: [Int] = []) -> [Int] {
     guard threshold > 0 else { return [] }
-    let middle = ClassSuspicion.median(contradiction)
-    let spread = ClassSuspicion.median(contradiction.map { abs($0 - middle) })
-    let limit = max(threshold, middle + 5 * 1.4826 * spread)
-    return Set(contradiction.indices.filter { contradiction[$0] > limit })
+    return contradiction.indices.filter {
+      contradiction[$0] > (earlier.contains($0) ? threshold / 2 : threshold)
+    }
   }
 
   private static func median(_ values: [Double]) -> Double {

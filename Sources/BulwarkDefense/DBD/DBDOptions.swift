@@ -94,9 +94,8 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     public var neighborEpochs = 0
     /// Neighbors that vote.
     public var neighbors = 200
-    /// Share of a class that the model must confidently contradict, more than it is contradicted the
-    /// other way, before the class counts as the target of an attack (`ClassSuspicion`); 0 is the
-    /// official code: classes are not looked at. Once a class is suspected, `share` to `finalShare`
+    /// Contradiction from which on a class counts as the target of an attack (`ClassSuspicion`), 0...1;
+    /// 0 is the official code: classes are not looked at. Once a class is suspected, `share` to `finalShare`
     /// hold for it alone and all other classes keep `trustedShare` of their labels.
     public var suspectThreshold = 0.0
     /// Share of the labels that every other class keeps once a class is suspected.

@@ -33,7 +33,8 @@ extension DBDTrainer {
     return checkpoint
   }
 
-  /// Goes back to where a checkpoint of the same run was written.
+  /// Goes back to where a checkpoint of the same run was written. At the start of a stage the settings
+  /// of that stage and of later ones may differ from those it was written with.
   ///
   /// - Throws: `CheckpointUseError.otherRun` when seed, options or data differ.
   public func restore(_ checkpoint: Checkpoint) throws {
@@ -43,9 +44,11 @@ extension DBDTrainer {
     guard checkpoint.progress.seed == session.seed else {
       throw CheckpointUseError.otherRun("its seed is \(checkpoint.progress.seed)")
     }
-    guard checkpoint.optimizer?.settings == (try JSONValue(encoding: options)) else {
-      throw CheckpointUseError.otherRun("its DBD settings differ")
-    }
+    let settings = checkpoint.optimizer?.settings
+    let agrees =
+      try settings == JSONValue(encoding: options)
+      || (checkpoint.progress.step == 0 && agreesUpTo(saved, with: settings))
+    guard agrees else { throw CheckpointUseError.otherRun("its DBD settings differ") }
     guard try checkpoint.fingerprints["train"] == data.train.fingerprint else {
       throw CheckpointUseError.otherRun("its training data have another fingerprint")
     }
@@ -70,5 +73,20 @@ extension DBDTrainer {
     split = checkpoint.indexSets["labeled_pool"].map {
       LossSplit(labeled: $0, total: data.train.count)
     }
+  }
+
+  /// Whether all stages before `stage` had the settings of this run. The head's step size is that of
+  /// one Adam for stages 2 and 3 and may change between them.
+  private func agreesUpTo(_ stage: Stage, with settings: JSONValue?) throws -> Bool {
+    guard stage != .selfSupervision, case .object(let saved)? = settings,
+      case .object(let own) = try JSONValue(encoding: options),
+      saved["selfSupervision"] == own["selfSupervision"]
+    else { return false }
+    guard stage != .head else { return true }
+    guard case .object(var savedHead)? = saved["head"], case .object(var ownHead)? = own["head"]
+    else { return false }
+    savedHead["learningRate"] = nil
+    ownHead["learningRate"] = nil
+    return savedHead == ownHead
   }
 }

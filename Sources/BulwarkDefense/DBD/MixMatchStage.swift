@@ -78,8 +78,8 @@ extension DBDTrainer {
     }
     if filter.suspectThreshold > 0 {
       let suspicion = ClassSuspicion(ranking, classCount: data.train.classCount)
-      suspectedClasses = suspicion.suspects(threshold: filter.suspectThreshold)
-        .union(suspectedClasses).sorted()
+      suspectedClasses = suspicion.suspects(
+        threshold: filter.suspectThreshold, earlier: suspectedClasses)
       record(
         MetricValue(
           Metric.classContradiction, suspicion.contradiction.max() ?? 0, count: data.train.count),

@@ -69,7 +69,8 @@ public enum Metric {
   public static let classContradiction = MetricDefinition(
     name: "class_contradiction", unit: "fraction", direction: .lower,
     formula:
-      "max over classes c of Σ_j max(0, K_cj − K_jc), K_cj = share of c called j above 0.8",
+      "max over classes c of (C − 1) · median_j max(0, K_cj − K_jc), K_cj = share of c called j "
+      + "with probability above 0.8",
     source: "Bulwark, Docs/DBD.md")
 
   /// Every definition.

@@ -11,6 +11,13 @@ struct RunOptions: ParsableArguments {
   @Flag(help: "Continue the run in --out from its last checkpoint.")
   var resume = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Start DBD where this checkpoint of another run was written (dbd-before-head.h5 or "
+        + "dbd-before-semi_supervision.h5): settings of later stages may differ.",
+      valueName: "checkpoint"))
+  var from: String?
+
   @Flag(help: "Check everything and estimate time and memory; train nothing.")
   var dryRun = false
 
@@ -23,6 +30,9 @@ struct RunOptions: ParsableArguments {
   func validate() throws {
     if force && resume {
       throw ValidationError("--force and --resume exclude each other; give one of them.")
+    }
+    if from != nil && resume {
+      throw ValidationError("--from and --resume exclude each other; give one of them.")
     }
   }
 

@@ -1,3 +1,4 @@
+import BulwarkDefense
 import BulwarkStore
 import Foundation
 
@@ -14,6 +15,11 @@ struct RunFolder {
 
   /// The checkpoint of a method, during and after training.
   func checkpoint(_ method: TrainRecipe.Method) -> String { file(method.rawValue + ".h5") }
+
+  /// What DBD was before a stage: another run can start there (`--from`).
+  func checkpoint(before stage: DBDTrainer.Stage) -> String {
+    file("dbd-before-\(stage.rawValue).h5")
+  }
 
   /// Throws when something is there and neither `force` nor `resume` was given, and when the run to
   /// go on with has other settings. Writes nothing.
@@ -36,6 +42,9 @@ struct RunFolder {
     if !resume {
       for method in TrainRecipe.Method.allCases {
         try? FileManager.default.removeItem(atPath: checkpoint(method))
+      }
+      for stage in DBDTrainer.Stage.allCases {
+        try? FileManager.default.removeItem(atPath: checkpoint(before: stage))
       }
     }
     try AtomicFile.write(Data(resolved.text.utf8), to: recipe, overwrite: true)

@@ -11,6 +11,8 @@ import Foundation
 struct TrainExecution {
   let run: TrainRun
   let folder: RunFolder
+  /// Checkpoint of another DBD run to start from.
+  var origin: String?
 
   private var console: Console { run.console }
   private var isAttacked: Bool { run.data.evaluator.triggered != nil }
@@ -20,6 +22,8 @@ struct TrainExecution {
     var method: TrainRecipe.Method
     var values: [MetricValue]
     var history: MetricHistory
+    /// Names of the classes that the run took for the target of an attack; nil where it did not look.
+    var suspected: [String]?
   }
 
   /// Trains, and gives the result object and its text.
@@ -40,7 +44,7 @@ struct TrainExecution {
       result.rows = outcomes.map { .init(name: rowName($0.method), metrics: $0.values.byName) }
     }
     result.details = Dictionary(
-      uniqueKeysWithValues: outcomes.map { (rowName($0.method), stages($0.history)) })
+      uniqueKeysWithValues: outcomes.map { (rowName($0.method), details($0)) })
     result.outputs["result"] = .string(folder.result)
     result.seconds = console.seconds
     try AtomicFile.write(Data((try result.line() + "\n").utf8), to: folder.result, overwrite: true)
@@ -63,6 +67,14 @@ struct TrainExecution {
         "\(rowName(method)): going on from \(path), stage \(checkpoint.progress.stage), "
           + "step \(checkpoint.progress.step)")
     }
+    if method == .dbd, let origin, !FileManager.default.fileExists(atPath: path) {
+      let checkpoint = try Checkpoint(reading: origin)
+      try trainer.restore(checkpoint)
+      result.inputs["from"] = .string(origin)
+      console.note(
+        "\(rowName(method)): starting from \(origin), stage \(checkpoint.progress.stage), "
+          + "step \(checkpoint.progress.step)")
+    }
     var values: [MetricValue]
     do {
       values = try trainer.run()
@@ -79,7 +91,8 @@ struct TrainExecution {
     if method == .dbd {
       values += try flag(trainer, session: session, path: path, into: &result)
     }
-    return Outcome(method: method, values: values, history: trainer.history)
+    return Outcome(
+      method: method, values: values, history: trainer.history, suspected: suspected(by: trainer))
   }
 
   /// Writes the ranked list of a DBD run, and the flagged positions into its checkpoint.
@@ -108,6 +121,11 @@ struct TrainExecution {
     complete.codeVersion = ToolVersion.current
     if let known = run.data.knownPoisons { complete.indexSets["poisoned"] = known }
     try complete.write(to: path, overwrite: true)
+    if let stage = DBDTrainer.Stage(rawValue: complete.progress.stage), complete.progress.step == 0,
+      [.head, .semiSupervision].contains(stage), path == folder.checkpoint(.dbd)
+    {
+      try complete.write(to: folder.checkpoint(before: stage), overwrite: true)
+    }
   }
 
   private func write(_ poisoned: PoisonedDataset, into result: inout ResultObject) throws {
@@ -123,17 +141,28 @@ struct TrainExecution {
     method == .standard && isAttacked ? "undefended" : method.rawValue
   }
 
-  /// The last value of every metric, stage by stage.
-  private func stages(_ history: MetricHistory) -> JSONValue {
+  private func suspected(by trainer: any MethodTrainer) -> [String]? {
+    guard let dbd = trainer as? DBDTrainer, run.recipe.dbd.filter.suspectThreshold > 0 else {
+      return nil
+    }
+    return dbd.suspectedClasses.map { run.data.train.classNames[$0] }
+  }
+
+  /// The last value of every metric, stage by stage, and the suspected classes.
+  private func details(_ outcome: Outcome) -> JSONValue {
     var stages: [String: [String: JSONValue]] = [:]
-    for series in history.series {
+    for series in outcome.history.series {
       let parts = series.name.split(separator: "/", maxSplits: 1).map(String.init)
       guard parts.count == 2, let value = series.values.last, value.isFinite else { continue }
       stages[parts[0], default: [:]][parts[1]] = [
         "value": .double(value), "unit": .string(series.unit),
       ]
     }
-    return .object(["stages": .object(stages.mapValues(JSONValue.object))])
+    var details: [String: JSONValue] = ["stages": .object(stages.mapValues(JSONValue.object))]
+    if let suspected = outcome.suspected {
+      details["suspected_classes"] = .array(suspected.map(JSONValue.string))
+    }
+    return .object(details)
   }
 
   private func table(_ outcomes: [Outcome]) -> Table {
@@ -146,6 +175,13 @@ struct TrainExecution {
         + outcomes.map { outcome in
           outcome.values.first { $0.definition == definition }.map(spokenMetric) ?? "–"
         }
+    }
+    if outcomes.contains(where: { $0.suspected != nil }) {
+      table.rows.append(
+        ["suspected classes"]
+          + outcomes.map { outcome in
+            outcome.suspected.map { $0.isEmpty ? "none" : $0.joined(separator: ", ") } ?? "–"
+          })
     }
     return table
   }

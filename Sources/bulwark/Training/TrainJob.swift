@@ -18,7 +18,7 @@ struct TrainJob {
       return
     }
     try folder.open(resolved, resume: options.resume)
-    let (result, table) = try TrainExecution(run: run, folder: folder)(
+    let (result, table) = try TrainExecution(run: run, folder: folder, origin: options.from)(
       command: command)
     try console.finish(result) { table.lines() + ["", "written to \(folder.path)"] }
   }
