@@ -40,8 +40,6 @@ struct ClassSuspicionTests {
     #expect(abs(suspicion.contradiction[3] - 9 * 5 / 150.0) < 1e-12)
     #expect(suspicion.suspects(threshold: 0).isEmpty)
     #expect(suspicion.suspects(threshold: 0.5).isEmpty)
-    #expect(suspicion.suspects(threshold: 0.5, earlier: [3]) == [3])
-    #expect(suspicion.suspects(threshold: 0.8, earlier: [3]).isEmpty)
   }
 
   @Test("A contradiction without confidence does not count")

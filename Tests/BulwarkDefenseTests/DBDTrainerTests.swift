@@ -100,6 +100,7 @@ struct DBDTrainerTests {
     settings.semiSupervision.unlabeledBatchSize = 4
     settings.semiSupervision.measureEvery = 0
     settings.filter.suspectThreshold = 1e-9
+    settings.filter.suspectFromEpoch = 0
     let whole = try trainer(TrainingSession(seed: 4), settings)
     _ = try whole.run()
     var saved: Checkpoint?

@@ -31,18 +31,14 @@ public struct ClassSuspicion: Sendable, Equatable {
     }
   }
 
-  /// The classes that stand out. A class that was suspected before stays so down to half the threshold.
+  /// The classes that stand out.
   ///
-  /// - Parameters:
-  ///   - threshold: contradiction from which on a class is suspected, 0...1; 0.08 is the recipes' value.
-  ///     0 or less finds nothing.
-  ///   - earlier: the classes suspected so far.
+  /// - Parameter threshold: contradiction from which on a class is suspected, 0...1; 0.08 is the recipes'
+  ///   value. 0 or less finds nothing.
   /// - Returns: positions of the suspected classes, ascending; often none.
-  public func suspects(threshold: Double, earlier: [Int] = []) -> [Int] {
+  public func suspects(threshold: Double) -> [Int] {
     guard threshold > 0 else { return [] }
-    return contradiction.indices.filter {
-      contradiction[$0] > (earlier.contains($0) ? threshold / 2 : threshold)
-    }
+    return contradiction.indices.filter { contradiction[$0] > threshold }
   }
 
   private static func median(_ values: [Double]) -> Double {

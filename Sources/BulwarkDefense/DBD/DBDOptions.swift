@@ -98,6 +98,9 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     /// 0 is the official code: classes are not looked at. Once a class is suspected, `share` to `finalShare`
     /// hold for it alone and all other classes keep `trustedShare` of their labels.
     public var suspectThreshold = 0.0
+    /// First epoch of stage 3 that may suspect a class: earlier models are weak and starved of hard
+    /// classes, which then look contradicted too.
+    public var suspectFromEpoch = 4
     /// Share of the labels that every other class keeps once a class is suspected.
     public var trustedShare = 1.0
 

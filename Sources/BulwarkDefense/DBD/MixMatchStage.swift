@@ -78,8 +78,11 @@ extension DBDTrainer {
     }
     if filter.suspectThreshold > 0 {
       let suspicion = ClassSuspicion(ranking, classCount: data.train.classCount)
-      suspectedClasses = suspicion.suspects(
-        threshold: filter.suspectThreshold, earlier: suspectedClasses)
+      // Once suspected, always suspected: the model forgets its contradictions while it learns a class.
+      if epoch >= filter.suspectFromEpoch {
+        suspectedClasses = Set(suspicion.suspects(threshold: filter.suspectThreshold))
+          .union(suspectedClasses).sorted()
+      }
       record(
         MetricValue(
           Metric.classContradiction, suspicion.contradiction.max() ?? 0, count: data.train.count),
