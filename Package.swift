@@ -9,7 +9,7 @@ let package = Package(
       name: "Bulwark",
       targets: [
         "BulwarkTensor", "BulwarkNN", "BulwarkData", "BulwarkStore", "BulwarkTraining",
-        "BulwarkPoisoning", "BulwarkDefense",
+        "BulwarkPoisoning", "BulwarkDefense", "BulwarkUnlearning",
       ]),
     // Loaded at run time by CTorch, so that a tool that computes nothing does not pay for LibTorch.
     .library(name: "BulwarkTorchShim", type: .dynamic, targets: ["CTorchShim"]),
@@ -27,6 +27,7 @@ let package = Package(
     .systemLibrary(
       name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CSVM", providers: [.apt(["libsvm-dev"])]),
     .target(name: "CTorch", linkerSettings: [.linkedLibrary("dl")]),
     .target(
       name: "CTorchShim", dependencies: ["CLibTorch"],
@@ -45,10 +46,11 @@ let package = Package(
       ]),
     .target(name: "BulwarkPoisoning", dependencies: ["BulwarkTraining"]),
     .target(name: "BulwarkDefense", dependencies: ["BulwarkTraining"]),
+    .target(name: "BulwarkUnlearning", dependencies: ["BulwarkTraining", "CSVM"]),
     .executableTarget(
       name: "bulwark",
       dependencies: [
-        "BulwarkPoisoning", "BulwarkDefense",
+        "BulwarkPoisoning", "BulwarkDefense", "BulwarkUnlearning",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(name: "BulwarkTensorTests", dependencies: ["BulwarkTensor"]),
@@ -60,6 +62,9 @@ let package = Package(
     .testTarget(name: "BulwarkTrainingTests", dependencies: ["BulwarkTraining"]),
     .testTarget(name: "BulwarkPoisoningTests", dependencies: ["BulwarkPoisoning"]),
     .testTarget(name: "BulwarkDefenseTests", dependencies: ["BulwarkDefense", "BulwarkPoisoning"]),
+    .testTarget(
+      name: "BulwarkUnlearningTests", dependencies: ["BulwarkUnlearning", "BulwarkPoisoning"],
+      resources: [.copy("Fixtures")]),
     .testTarget(
       name: "CommandLineTests",
       dependencies: ["bulwark", "BulwarkNN", "BulwarkStore", "BulwarkTraining"]),

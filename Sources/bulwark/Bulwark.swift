@@ -15,7 +15,7 @@ struct Bulwark: ParsableCommand {
       """,
     version: ToolVersion.current,
     subcommands: [
-      DataCommand.self, TrainCommand.self, RunCommand.self, FlagCommand.self,
+      DataCommand.self, TrainCommand.self, RunCommand.self, FlagCommand.self, UnlearnCommand.self,
       EvaluateCommand.self, CheckpointCommand.self, SummarizeCommand.self,
     ])
 

@@ -20,6 +20,8 @@ public struct MetricDefinition: Sendable, Hashable {
   public let formula: String
   /// Where the definition comes from.
   public let source: String
+  /// The value that is best, where that is neither the largest nor the smallest; nil otherwise.
+  public var target: String?
 }
 
 /// The metric dictionary.
@@ -74,10 +76,11 @@ public enum Metric {
     source: "Bulwark, Docs/DBD.md")
 
   /// Every definition.
-  public static let all = [
-    cleanAccuracy, attackSuccessRate, robustAccuracy, trainAccuracy, trainLoss, filterPrecision,
-    poisonsInLabeledPool, poisonShareOfLabeledPool, suspicionAUC, classContradiction,
-  ]
+  public static let all =
+    [
+      cleanAccuracy, attackSuccessRate, robustAccuracy, trainAccuracy, trainLoss, filterPrecision,
+      poisonsInLabeledPool, poisonShareOfLabeledPool, suspicionAUC, classContradiction,
+    ] + unlearning
 }
 
 /// One measured number with its meaning.

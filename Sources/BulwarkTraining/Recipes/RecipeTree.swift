@@ -36,6 +36,12 @@ public struct RecipeTree: Sendable, Equatable {
       root, with: RecipeTree.json(parsed, file: file), path: "", file: file)
   }
 
+  /// The value of a key at the top of a YAML text, as text; nil when there is none or the text is not
+  /// YAML, which `overlay` reports.
+  public static func text(of key: String, in yaml: String) -> String? {
+    ((try? Yams.load(yaml: yaml)) as? [String: Any])?[key].map { "\($0)" }
+  }
+
   /// Lays one `key.path=value` over the tree; the value is read as YAML.
   public mutating func overlay(assignment: String) throws {
     guard let equals = assignment.firstIndex(of: "="), equals != assignment.startIndex else {

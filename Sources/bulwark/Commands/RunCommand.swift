@@ -1,5 +1,6 @@
 import ArgumentParser
 import BulwarkTraining
+import Foundation
 
 /// `bulwark run`: a recipe.
 struct RunCommand: ToolCommand {
@@ -26,13 +27,46 @@ struct RunCommand: ToolCommand {
   var output: OutputOptions
 
   func run() throws {
-    let resolved = try ResolvedRecipe(file: recipe, overrides: overrides) { recipe in
-      compute.overlay(on: &recipe)
-      options.overlay(on: &recipe)
+    let console = Console(output)
+    switch try RecipeCommand(of: recipe) {
+    case .train:
+      let resolved = try ResolvedRecipe<TrainRecipe>(file: recipe, overrides: overrides) { recipe in
+        compute.overlay(on: &recipe)
+        options.overlay(on: &recipe)
+      }
+      try TrainJob(command: "run", resolved: resolved, options: options, console: console)
+        .perform()
+    case .unlearn:
+      let resolved = try ResolvedRecipe<UnlearnRecipe>(file: recipe, overrides: overrides) {
+        recipe in
+        compute.overlay(on: &recipe)
+        options.overlay(on: &recipe)
+      }
+      try UnlearnJob(command: "run", resolved: resolved, options: options, console: console)
+        .perform()
     }
-    try TrainJob(
-      command: "run", resolved: resolved, options: options,
-      console: Console(output)
-    ).perform()
+  }
+}
+
+/// The command that a recipe is for: its key `command`, `train` where it has none.
+enum RecipeCommand: String, CaseIterable {
+  case train, unlearn
+
+  /// Reads the key; everything else about the file is checked later.
+  ///
+  /// - Throws: `ToolError` when the file is missing, `RecipeError` for an unknown command.
+  init(of file: String) throws {
+    guard FileManager.default.fileExists(atPath: file) else {
+      throw ToolError.missing(file, what: "recipe")
+    }
+    let text = try String(contentsOfFile: file, encoding: .utf8)
+    let name = RecipeTree.text(of: "command", in: text) ?? RecipeCommand.train.rawValue
+    guard let command = RecipeCommand(rawValue: name) else {
+      let valid = RecipeCommand.allCases.map(\.rawValue)
+      let hint = nearestName(to: name, in: valid).map { "; did you mean '\($0)'?" } ?? ""
+      throw RecipeError.unfit(
+        cause: "command is '\(name)', expected \(valid.joined(separator: " or "))\(hint)")
+    }
+    self = command
   }
 }

@@ -62,7 +62,7 @@ struct TrainCommand: ToolCommand {
   var output: OutputOptions
 
   func run() throws {
-    let resolved = try ResolvedRecipe(
+    let resolved = try ResolvedRecipe<TrainRecipe>(
       file: recipe, overrides: overrides + (variant.map { ["variant=\($0.rawValue)"] } ?? [])
     ) { recipe in
       if !method.isEmpty { recipe.methods = method }

@@ -21,11 +21,6 @@ struct DryRun {
     var seconds: Double { stages.reduce(0) { $0 + $1.seconds } }
   }
 
-  /// Steps that are timed at most; the first one warms up.
-  private static let mostSteps = 16
-  /// Timing ends after this time, once a few steps are done.
-  private static let enough = Duration.seconds(3)
-
   func estimate() throws -> Estimate {
     var stages: [Estimate.Stage] = []
     for method in try run.recipe.resolvedMethods() {
@@ -41,7 +36,7 @@ struct DryRun {
         stages += try dbdStages()
       }
     }
-    return Estimate(stages: stages, peakBytes: DryRun.peakBytes())
+    return Estimate(stages: stages, peakBytes: StopWatch.peakBytes())
   }
 
   private func dbdStages() throws -> [Estimate.Stage] {
@@ -99,14 +94,7 @@ struct DryRun {
     } catch is TrainingInterrupted {
       // What was asked for.
     }
-    guard let first = watch.ends.first else {
-      return Probe(steps: watch.steps, start: 0, step: 0)
-    }
-    let start = (first - watch.begin).inSeconds
-    // The median does not mind the first steps, in which kernels are chosen.
-    let gaps = zip(watch.ends.dropFirst(), watch.ends).map { ($0 - $1).inSeconds }.sorted()
-    let step = gaps.isEmpty ? start : gaps[gaps.count / 2]
-    return Probe(steps: watch.steps, start: max(0, start - step), step: step)
+    return Probe(steps: watch.steps, start: watch.startSeconds, step: watch.stepSeconds)
   }
 
   private func evaluationSeconds() throws -> Double {
@@ -116,40 +104,5 @@ struct DryRun {
     let begin = ContinuousClock.now
     _ = try run.data.evaluator.measure(model, session: session)
     return (ContinuousClock.now - begin).inSeconds
-  }
-
-  /// Notes when the steps of one stage ended.
-  private final class StopWatch: EventSink {
-    let stage: String
-    var begin = ContinuousClock.now
-    var ends: [ContinuousClock.Instant] = []
-    var steps = 0
-
-    init(_ stage: String) { self.stage = stage }
-
-    var hasSeenEnough: Bool {
-      guard ends.count >= 4, let last = ends.last else { return false }
-      return ends.count >= DryRun.mostSteps || last - begin >= DryRun.enough
-    }
-
-    func receive(_ event: TrainingEvent) {
-      switch event {
-      case .stage(stage, _, let steps):
-        begin = ContinuousClock.now
-        self.steps = steps
-      case .step(stage, _, _, _): ends.append(ContinuousClock.now)
-      default: break
-      }
-    }
-  }
-
-  /// The largest resident size of this process so far, as the kernel counts it.
-  private static func peakBytes() -> Int {
-    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-    for line in status.split(separator: "\n") where line.hasPrefix("VmHWM:") {
-      let kibibytes = line.split(whereSeparator: { !$0.isNumber }).first.flatMap { Int($0) }
-      return (kibibytes ?? 0) * 1024
-    }
-    return 0
   }
 }

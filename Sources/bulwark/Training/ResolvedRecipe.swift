@@ -2,9 +2,19 @@ import BulwarkStore
 import BulwarkTraining
 import Foundation
 
+/// What a recipe of any command can do.
+protocol ToolRecipe: Codable {
+  /// Every setting at its default.
+  static var defaults: Self { get }
+  /// Other defaults that the settings ask for; nil for none.
+  var startingPoint: Self? { get }
+  /// Checks what would otherwise go wrong deep inside a run.
+  func validate() throws
+}
+
 /// A recipe with every setting filled in, and the text that says so.
-struct ResolvedRecipe {
-  let recipe: TrainRecipe
+struct ResolvedRecipe<Recipe: ToolRecipe> {
+  let recipe: Recipe
   /// All settings as YAML with sorted keys: what is stored in the checkpoint.
   let text: String
 
@@ -18,12 +28,11 @@ struct ResolvedRecipe {
   ///   - overrides: `key.path=value`, the later ones last.
   ///   - adjust: Lays the flags that have a name of their own over the settings.
   /// - Throws: `RecipeError` naming the key; `ToolError` when the file is missing.
-  init(file: String?, overrides: [String], adjust: (inout TrainRecipe) throws -> Void) throws {
-    var recipe = try Self.overlaid(TrainRecipe(), file: file, overrides: overrides)
-    if recipe.variant != .bulwark {
-      // The variant moves the defaults under everything that is written down.
-      recipe = try Self.overlaid(
-        TrainRecipe(variant: recipe.variant), file: file, overrides: overrides)
+  init(file: String?, overrides: [String], adjust: (inout Recipe) throws -> Void) throws {
+    var recipe = try Self.overlaid(Recipe.defaults, file: file, overrides: overrides)
+    if let start = recipe.startingPoint {
+      // A variant moves the defaults under everything that is written down.
+      recipe = try Self.overlaid(start, file: file, overrides: overrides)
     }
     try adjust(&recipe)
     try recipe.validate()
@@ -31,8 +40,8 @@ struct ResolvedRecipe {
     text = try RecipeTree(defaults: recipe).yaml()
   }
 
-  private static func overlaid(_ defaults: TrainRecipe, file: String?, overrides: [String]) throws
-    -> TrainRecipe
+  private static func overlaid(_ defaults: Recipe, file: String?, overrides: [String]) throws
+    -> Recipe
   {
     var tree = try RecipeTree(defaults: defaults)
     if let file {
@@ -42,6 +51,6 @@ struct ResolvedRecipe {
       try tree.overlay(yaml: String(contentsOfFile: file, encoding: .utf8), file: file)
     }
     for assignment in overrides { try tree.overlay(assignment: assignment) }
-    return try tree.settings(as: TrainRecipe.self)
+    return try tree.settings(as: Recipe.self)
   }
 }

@@ -23,31 +23,27 @@ struct RunFolder {
 
   /// Throws when something is there and neither `force` nor `resume` was given, and when the run to
   /// go on with has other settings. Writes nothing.
-  func check(_ resolved: ResolvedRecipe, force: Bool, resume: Bool) throws {
+  func check(_ text: String, force: Bool, resume: Bool) throws {
     guard resume, FileManager.default.fileExists(atPath: recipe) else {
       return try OutputFile.check(path, force: force || resume)
     }
     let stored = try String(contentsOfFile: recipe, encoding: .utf8)
-    guard stored == resolved.text else {
-      let changed = RunFolder.changedLines(from: stored, to: resolved.text)
+    guard stored == text else {
+      let changed = RunFolder.changedLines(from: stored, to: text)
       throw ToolError(
         summary: "The run in \(path) was started with other settings: \(changed).",
         remedy: "Continue it with: bulwark run \(recipe) --out \(path) --resume", category: .usage)
     }
   }
 
-  /// Takes the folder for a new run; without `resume`, checkpoints of an earlier one go.
-  func open(_ resolved: ResolvedRecipe, resume: Bool) throws {
+  /// Takes the folder for a new run whose recipe is `text`; without `resume`, the files `stale` of an
+  /// earlier one go.
+  func open(_ text: String, resume: Bool, stale: [String]) throws {
     try OutputFile.makeFolder(path)
     if !resume {
-      for method in TrainRecipe.Method.allCases {
-        try? FileManager.default.removeItem(atPath: checkpoint(method))
-      }
-      for stage in DBDTrainer.Stage.allCases {
-        try? FileManager.default.removeItem(atPath: checkpoint(before: stage))
-      }
+      for file in stale { try? FileManager.default.removeItem(atPath: file) }
     }
-    try AtomicFile.write(Data(resolved.text.utf8), to: recipe, overwrite: true)
+    try AtomicFile.write(Data(text.utf8), to: recipe, overwrite: true)
   }
 
   private static func changedLines(from old: String, to new: String) -> String {

@@ -1,23 +1,27 @@
+import BulwarkDefense
 import BulwarkStore
 import BulwarkTraining
 
 /// What `train` and `run` share: check, estimate or train, report.
 struct TrainJob {
   let command: String
-  let resolved: ResolvedRecipe
+  let resolved: ResolvedRecipe<TrainRecipe>
   let options: RunOptions
   let console: Console
 
   func perform() throws {
     let methods = try resolved.recipe.resolvedMethods().map(\.rawValue).joined(separator: "-")
     let folder = RunFolder(path: options.out ?? "runs/\(methods)-seed\(resolved.recipe.seed)")
-    try folder.check(resolved, force: options.force, resume: options.resume)
+    try folder.check(resolved.text, force: options.force, resume: options.resume)
     let run = try TrainRun(resolved, skipBad: options.skipBad, console: console)
     if options.dryRun {
       try report(DryRun(run: run).estimate())
       return
     }
-    try folder.open(resolved, resume: options.resume)
+    try folder.open(
+      resolved.text, resume: options.resume,
+      stale: TrainRecipe.Method.allCases.map(folder.checkpoint)
+        + DBDTrainer.Stage.allCases.map { folder.checkpoint(before: $0) })
     let (result, table) = try TrainExecution(run: run, folder: folder, origin: options.from)(
       command: command)
     try console.finish(result) { table.lines() + ["", "written to \(folder.path)"] }

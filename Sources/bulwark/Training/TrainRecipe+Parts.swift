@@ -38,7 +38,7 @@ extension TrainRecipe {
     func require(_ holds: Bool, _ key: String, _ expected: String) throws {
       if !holds { throw RecipeError.unfit(cause: "\(key) must be \(expected)") }
     }
-    try require(command == "train", "command", "'train', the only kind of recipe so far")
+    try require(command == "train", "command", "'train' here")
     try require(threads >= 0, "threads", "0 or more")
     try require(checkpointInterval >= 0, "checkpoint_interval", "0 or more seconds")
     try require(model.width >= 1, "model.width", "at least 1")
@@ -83,20 +83,7 @@ extension TrainRecipe {
   }
 
   /// What the loader is told.
-  func loadOptions(skipBad: Bool) throws -> DataOptions {
-    func given(_ value: Int) -> Int? { value == 0 ? nil : value }
-    var kind: DataKind?
-    if data.kind != "auto" {
-      guard let named = DataKind(rawValue: data.kind) else {
-        throw RecipeError.unfit(
-          cause: "data.kind is '\(data.kind)', expected auto or one of \(DataKind.listing)")
-      }
-      kind = named
-    }
-    return DataOptions(
-      kind: kind, limit: given(data.limit), testLimit: given(data.testLimit),
-      imageSize: given(data.imageSize), channels: given(data.channels), skipBad: skipBad)
-  }
+  func loadOptions(skipBad: Bool) throws -> DataOptions { try data.loadOptions(skipBad: skipBad) }
 
   /// The network for these images.
   func architecture(for train: ImageDataset) -> Architecture {
@@ -107,15 +94,42 @@ extension TrainRecipe {
 
   /// Random crop and flip.
   func weakViews(normalize: Normalize) -> AugmentationPipeline {
-    var steps: [AugmentationStep] = []
-    if augmentation.padding > 0 {
-      let mode: PadCrop.Mode = augmentation.paddingMode == "zero" ? .zero : .reflect
-      steps.append(.padCrop(PadCrop(padding: augmentation.padding, mode: mode)))
-    }
-    if augmentation.flip { steps.append(.horizontalFlip(HorizontalFlip())) }
-    return AugmentationPipeline(steps + [.normalize(normalize)])
+    AugmentationPipeline(augmentation.weakSteps + [.normalize(normalize)])
   }
+}
 
+extension TrainRecipe.AugmentationSettings {
+  /// Random crop and flip, without normalization.
+  var weakSteps: [AugmentationStep] {
+    var steps: [AugmentationStep] = []
+    if padding > 0 {
+      let mode: PadCrop.Mode = paddingMode == "zero" ? .zero : .reflect
+      steps.append(.padCrop(PadCrop(padding: padding, mode: mode)))
+    }
+    if flip { steps.append(.horizontalFlip(HorizontalFlip())) }
+    return steps
+  }
+}
+
+extension TrainRecipe.DataSettings {
+  /// What the loader is told.
+  func loadOptions(skipBad: Bool) throws -> DataOptions {
+    func given(_ value: Int) -> Int? { value == 0 ? nil : value }
+    var kind: DataKind?
+    if self.kind != "auto" {
+      guard let named = DataKind(rawValue: self.kind) else {
+        throw RecipeError.unfit(
+          cause: "data.kind is '\(self.kind)', expected auto or one of \(DataKind.listing)")
+      }
+      kind = named
+    }
+    return DataOptions(
+      kind: kind, limit: given(limit), testLimit: given(testLimit),
+      imageSize: given(imageSize), channels: given(channels), skipBad: skipBad)
+  }
+}
+
+extension TrainRecipe {
   /// SimCLR's views with the recipe's strengths.
   func contrastiveViews(of train: ImageDataset, normalize: Normalize) -> AugmentationPipeline {
     let strength = augmentation.jitter

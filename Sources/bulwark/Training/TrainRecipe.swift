@@ -4,7 +4,7 @@ import BulwarkTraining
 
 /// Everything that decides a training run: `bulwark train` fills it from flags, `bulwark run` from a
 /// YAML file. In YAML the keys are in snake case; unknown keys are rejected.
-struct TrainRecipe: Codable, Equatable {
+struct TrainRecipe: ToolRecipe, Equatable {
   /// What the recipe is for; only `train` here.
   var command = "train"
   /// Seed of weights, orders, views and poison choice.
@@ -44,6 +44,12 @@ struct TrainRecipe: Codable, Equatable {
   init(variant: Variant = .bulwark) {
     self.variant = variant
     if variant == .paper { dbd = .paper }
+  }
+
+  static var defaults: TrainRecipe { TrainRecipe() }
+
+  var startingPoint: TrainRecipe? {
+    variant == .bulwark ? nil : TrainRecipe(variant: variant)
   }
 
   /// Where the images come from.

@@ -8,7 +8,7 @@ import BulwarkTraining
 
 /// A recipe with its images, ready to train.
 struct TrainRun {
-  let resolved: ResolvedRecipe
+  let resolved: ResolvedRecipe<TrainRecipe>
   let console: Console
   let device: Device
   let bundle: DataBundle
@@ -20,7 +20,7 @@ struct TrainRun {
   var recipe: TrainRecipe { resolved.recipe }
 
   /// Reads the images, poisons them where the recipe says so, and finds the device.
-  init(_ resolved: ResolvedRecipe, skipBad: Bool, console: Console) throws {
+  init(_ resolved: ResolvedRecipe<TrainRecipe>, skipBad: Bool, console: Console) throws {
     let recipe = resolved.recipe
     self.resolved = resolved
     self.console = console

@@ -1,0 +1,122 @@
+import BulwarkStore
+import BulwarkTraining
+import Foundation
+
+/// The report as JSON and HDF5.
+extension ForgettingReport {
+  /// Name and version of the format.
+  public static let schema = "bulwark.forgetting/1"
+
+  /// The whole report; per-sample confidences for the forget sets only.
+  public func json() throws -> JSONValue {
+    let before = Dictionary(
+      rows(named: Self.original).map { ($0.seed, $0.confidence) }, uniquingKeysWith: { a, _ in a })
+    return [
+      "schema": .string(Self.schema), "checkpoint_before": .string(originalDigest),
+      "recipe": .string(recipeDigest),
+      "rows": .array(try rows.map { try json($0, before: before[$0.seed]) }),
+      "summaries": .array(names.map(summaryJSON)),
+      "verdicts": .array(verdicts.map(JSONValue.string)),
+      "legend": .array(Self.legend.map(JSONValue.string)),
+    ]
+  }
+
+  private func json(_ row: Row, before: [Double]?) throws -> JSONValue {
+    let samples = row.forgetSet.forget.map { index in
+      var sample: [String: JSONValue] = [
+        "index": .int(index), "label": .int(labels[index]),
+        "confidence_after": .double(row.confidence[index]),
+      ]
+      if let before { sample["confidence_before"] = .double(before[index]) }
+      return JSONValue.object(sample)
+    }
+    return [
+      "name": .string(row.name), "seed": .unsigned(row.seed),
+      "checkpoint_after": row.checkpointDigest.map(JSONValue.string) ?? .null,
+      "forget_set": [
+        "digest": .string(row.forgetSet.digest), "origin": .string(row.forgetSet.origin),
+        "samples": .int(row.forgetSet.forget.count), "of": .int(row.forgetSet.total),
+      ],
+      "settings": row.settings,
+      "measures": .object(
+        Dictionary(
+          row.values.map { ($0.definition.name, Self.json($0)) }, uniquingKeysWith: { a, _ in a })),
+      "samples": .array(samples),
+    ]
+  }
+
+  private static func json(_ value: MetricValue) -> JSONValue {
+    var members: [String: JSONValue] = [
+      "value": value.value.isFinite ? .double(value.value) : .null,
+      "unit": .string(value.definition.unit), "n": .int(value.count),
+      "good": .string(value.definition.direction.rawValue),
+    ]
+    if let target = value.definition.target { members["target"] = .string(target) }
+    return .object(members)
+  }
+
+  private func summaryJSON(_ name: String) -> JSONValue {
+    var members: [String: JSONValue] = ["name": .string(name)]
+    var measures: [String: JSONValue] = [:]
+    for definition in Metric.all {
+      guard let summary = summary(definition, of: name) else { continue }
+      measures[definition.name] = Self.json(summary, unit: definition.unit)
+    }
+    members["measures"] = .object(measures)
+    if name != Self.reference, let gap = gap(of: name) {
+      members["average_gap"] = ["value": .double(gap.ofMeans), "unit": "fraction"]
+      members["average_gap_per_seed"] = Self.json(gap.perSeed, unit: "fraction")
+    }
+    return .object(members)
+  }
+
+  private static func json(_ summary: SampleSummary, unit: String) -> JSONValue {
+    [
+      "mean": .double(summary.mean), "std": .double(summary.deviation), "unit": .string(unit),
+      "interval_95": [.double(summary.low), .double(summary.high)], "seeds": .int(summary.seeds),
+    ]
+  }
+
+  /// Writes the report as plain HDF5, whole or not at all: `labels`, and for each row a group
+  /// `rows/NAME/seed-N` with `forget` (positions) and `confidence` (of every training sample); the
+  /// report without them is the text `report`.
+  ///
+  /// - Throws: `StoreError`.
+  public func write(hdf5 path: String, overwrite: Bool = false) throws {
+    var text = try json()
+    if case .object(var members) = text, case .array(let list)? = members["rows"] {
+      members["rows"] = .array(
+        list.map { row in
+          guard case .object(var kept) = row else { return row }
+          kept["samples"] = nil
+          return .object(kept)
+        })
+      text = .object(members)
+    }
+    try AtomicFile.replace(path, overwrite: overwrite) { temporary in
+      let file = try HDF5File.create(temporary)
+      try file.root.setAttribute("format", Self.schema)
+      try file.root.write("report", text: text.text())
+      try Self.write(labels, "labels", to: file.root)
+      let groups = try file.root.createGroup("rows")
+      for name in names {
+        let group = try groups.createGroup(name)
+        for row in rows(named: name) {
+          let place = try group.createGroup("seed-\(row.seed)")
+          try Self.write(row.forgetSet.forget, "forget", to: place)
+          try row.confidence.withUnsafeBytes {
+            _ = try place.write(
+              "confidence", number: .float64, shape: [row.confidence.count], bytes: $0)
+          }
+        }
+      }
+      try file.close()
+    }
+  }
+
+  private static func write(_ values: [Int], _ name: String, to group: HDF5Group) throws {
+    try values.map(Int64.init).withUnsafeBytes {
+      _ = try group.write(name, number: .int64, shape: [values.count], bytes: $0)
+    }
+  }
+}

@@ -1,0 +1,102 @@
+import BulwarkStore
+import BulwarkTraining
+import Foundation
+
+/// The proof of forgetting: what was forgotten, how, how well and at what cost.
+public struct ForgettingReport: Sendable {
+  /// One model with its measurements: the original, the reference or an unlearned one.
+  public struct Row: Sendable {
+    /// `original`, `retrain`, or a method and its mask.
+    public var name: String
+    /// Seed of the run and of its forget set.
+    public var seed: UInt64
+    /// Digest of the model's checkpoint file; nil for a model that has none of its own.
+    public var checkpointDigest: String?
+    /// What was forgotten.
+    public var forgetSet: ForgetSet
+    /// The measurements, cost included.
+    public var values: [MetricValue]
+    /// Probability of the given label for each training sample, in 0...1.
+    public var confidence: [Double]
+    /// Method settings.
+    public var settings: JSONValue
+
+    /// Makes a row.
+    public init(
+      name: String, seed: UInt64, checkpointDigest: String?, forgetSet: ForgetSet,
+      values: [MetricValue], confidence: [Double], settings: JSONValue = .null
+    ) {
+      self.name = name
+      self.seed = seed
+      self.checkpointDigest = checkpointDigest
+      self.forgetSet = forgetSet
+      self.values = values
+      self.confidence = confidence
+      self.settings = settings
+    }
+
+    /// The value of a measure, where it was taken.
+    public func value(_ definition: MetricDefinition) -> Double? {
+      values.first { $0.definition == definition }?.value
+    }
+  }
+
+  /// Name of the row of the checkpoint that is unlearned from.
+  public static let original = "original"
+  /// Name of the row of the reference.
+  public static let reference = "retrain"
+  /// The measures whose distance to Retrain is averaged.
+  public static let gapMeasures = [
+    Metric.unlearningAccuracy, Metric.retainAccuracy, Metric.testAccuracy, Metric.miaEfficacy,
+  ]
+
+  /// Digest of the checkpoint before.
+  public var originalDigest: String
+  /// Digest of the resolved recipe.
+  public var recipeDigest: String
+  /// All rows of all seeds.
+  public var rows: [Row]
+  /// Given labels of the training samples.
+  public var labels: [Int]
+
+  /// Makes a report.
+  public init(originalDigest: String, recipeDigest: String, rows: [Row], labels: [Int]) {
+    self.originalDigest = originalDigest
+    self.recipeDigest = recipeDigest
+    self.rows = rows
+    self.labels = labels
+  }
+
+  /// The names of the rows in order, each once.
+  public var names: [String] {
+    rows.reduce(into: []) { names, row in if !names.contains(row.name) { names.append(row.name) } }
+  }
+
+  /// The rows of a name, one for each seed.
+  public func rows(named name: String) -> [Row] { rows.filter { $0.name == name } }
+
+  /// Mean, spread and interval of a measure over the seeds of a row; nil where it was not taken.
+  public func summary(_ definition: MetricDefinition, of name: String) -> SampleSummary? {
+    let found = rows(named: name).compactMap { row in
+      row.values.first { $0.definition == definition }
+    }
+    guard let first = found.first else { return nil }
+    return SampleSummary(
+      found.map(\.value), samples: definition.unit == "fraction" ? first.count : nil)
+  }
+
+  /// The average gap of a row to Retrain: of means, and for each seed; nil without a reference.
+  public func gap(of name: String) -> (ofMeans: Double, perSeed: SampleSummary)? {
+    func measures(_ name: String) -> [[Double]] {
+      rows(named: name).map { row in Self.gapMeasures.compactMap(row.value) }
+    }
+    let (own, reference) = (measures(name), measures(Self.reference))
+    guard !own.isEmpty, own.count == reference.count,
+      (own + reference).allSatisfy({ $0.count == Self.gapMeasures.count })
+    else { return nil }
+    return (
+      AverageGap.ofMeans(own, from: reference),
+      SampleSummary(AverageGap.perSeed(own, from: reference))
+    )
+  }
+}

@@ -1,0 +1,90 @@
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import Foundation
+
+/// The steps of one method. `Unlearner` runs them, saves between them and measures nothing itself.
+protocol UnlearningProcedure: AnyObject {
+  /// Steps of the whole run; 1 for a method that changes the weights at once.
+  var steps: Int { get }
+  /// Steps after which the mean loss is recorded.
+  var stepsPerEpoch: Int { get }
+  /// What updates the weights; nil for a method that has no optimizer.
+  var optimizer: (any Optimizer)? { get }
+  /// Makes one step.
+  func step(_ step: Int) throws -> StepOutcome
+  /// Tensors that the next steps need beyond weights and optimizer, by owner.
+  var states: [String: StateDict] { get }
+  /// Takes them over from a checkpoint.
+  func load(states: [String: StateDict]) throws
+}
+
+/// What a step was like.
+struct StepOutcome {
+  /// The loss that was descended, in nats.
+  var loss: Double
+  /// Images that it looked at.
+  var samples: Int
+}
+
+extension UnlearningProcedure {
+  var states: [String: StateDict] { [:] }
+  func load(states: [String: StateDict]) throws {}
+}
+
+/// One descent step: views, forward pass, gradient, masked update.
+final class Descent {
+  let context: UnlearningContext
+  let options: FineTuningOptions
+  let optimizer: any Optimizer
+  private let schedule: Schedule
+
+  init(
+    _ context: UnlearningContext, _ options: FineTuningOptions, optimizer: (any Optimizer)? = nil
+  )
+    throws
+  {
+    self.context = context
+    self.options = options
+    self.optimizer = try optimizer ?? context.sgd(options)
+    schedule = options.resolvedSchedule
+  }
+
+  /// Model input of a batch in the views of a step; `purpose` keeps batches of one step apart.
+  func images(_ pixels: Tensor, step: Int, _ purpose: String) throws -> Tensor {
+    try context.images(
+      pixels, augment: options.augment,
+      key: context.key.stream("view").stream(purpose).step(step))
+  }
+
+  /// Logits [B, classes], float32, of the model that is unlearned.
+  func logits(_ images: Tensor) throws -> Tensor {
+    try context.session.inPrecision {
+      try context.model.logits(images, options.frozenStatistics ? .evaluation : .training)
+        .to(.float32)
+    }
+  }
+
+  /// Descends a loss by one step at time `epoch` of the schedule.
+  ///
+  /// - Parameters:
+  ///   - epoch: epochs done, with fractions.
+  ///   - clear: drops gradients before the loss is differentiated.
+  ///   - loss: a scalar.
+  /// - Returns: the loss in nats.
+  /// - Throws: `UnlearningError.notFinite` when the loss is not a finite number.
+  func descend(epoch: Double, clear: [ParameterStore] = [], _ loss: () throws -> Tensor) throws
+    -> Double
+  {
+    optimizer.learningRate = options.learningRate * schedule.factor(at: epoch)
+    let value = try loss()
+    for store in [context.model.state] + clear { try store.clearGradients() }
+    try value.backward()
+    try optimizer.step()
+    let number = try value.item()
+    guard number.isFinite else {
+      throw UnlearningError.notFinite("loss", at: String(format: "in epoch %.1f", epoch))
+    }
+    return number
+  }
+}

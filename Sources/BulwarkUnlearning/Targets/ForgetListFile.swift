@@ -1,0 +1,97 @@
+import BulwarkStore
+import Foundation
+
+/// Lists of sample positions in files.
+///
+/// | kind | content |
+/// |---|---|
+/// | JSON | an array of numbers, or an object that holds one under `indices`, `flagged`, `poisoned_indices` or `poisoned` |
+/// | CSV | positions one a line, or a column named `index`; an optional column `flagged` (0 or 1) selects rows |
+/// | HDF5 | a data set `flagged`, `indices` or `poisoned`, or `data/indices/...` of a sealed file |
+///
+/// So it reads what `bulwark flag` and `bulwark data poison` write.
+public enum ForgetListFile {
+  private static let keys = [
+    "indices", "flagged", "poisoned_indices", "poisonedIndices", "poisoned",
+  ]
+
+  /// Reads the positions in the order of the file; nothing is checked against a data set.
+  ///
+  /// - Parameter path: the file; what it holds is recognized by its first bytes.
+  /// - Returns: the positions.
+  /// - Throws: `StoreError` for a missing or damaged file, `UnlearningError.notAList`.
+  public static func read(_ path: String) throws -> [Int] {
+    guard let data = FileManager.default.contents(atPath: path) else {
+      throw StoreError(
+        .missingFile, file: path, expected: "a list of sample positions", found: "no such file",
+        remedy: "Check the path of the list of samples to forget.")
+    }
+    if data.starts(with: [0x89, 0x48, 0x44, 0x46]) { return try hdf5(path) }
+    if DatasetFile.isOne(path) {
+      let sets = try DatasetFile(reading: path).indexSets
+      guard let found = keys.compactMap({ sets[$0] }).first else {
+        throw notAList(path, "the data set stores no index set")
+      }
+      return found
+    }
+    guard let text = String(data: data, encoding: .utf8) else {
+      throw notAList(path, "it is neither text nor HDF5")
+    }
+    let first = text.first { !$0.isWhitespace }
+    return first == "[" || first == "{" ? try json(text, path) : try csv(text, path)
+  }
+
+  private static func json(_ text: String, _ path: String) throws -> [Int] {
+    guard let value = try? JSONValue(parsing: text) else { throw notAList(path, "broken JSON") }
+    let list = keys.compactMap { value[$0] }.first ?? value
+    guard let positions = try? list.decode(as: [Int].self) else {
+      throw notAList(path, "no array of whole numbers under any of \(keys.joined(separator: ", "))")
+    }
+    return positions
+  }
+
+  private static func csv(_ text: String, _ path: String) throws -> [Int] {
+    var rows = text.split(whereSeparator: \.isNewline).enumerated().map { line, row in
+      (
+        line: line + 1,
+        cells: row.split(separator: ",", omittingEmptySubsequences: false)
+          .map { $0.trimmingCharacters(in: .whitespaces) }
+      )
+    }.filter { !$0.cells.allSatisfy(\.isEmpty) }
+    var column = 0
+    var selector: Int?
+    if let header = rows.first?.cells, header.contains(where: { Int($0) == nil }) {
+      guard let index = header.firstIndex(of: "index") else {
+        throw notAList(path, "its header has no column 'index'")
+      }
+      column = index
+      selector = header.firstIndex(of: "flagged")
+      rows.removeFirst()
+    }
+    return try rows.compactMap { row in
+      guard column < row.cells.count, let position = Int(row.cells[column]) else {
+        throw notAList(path, "line \(row.line) holds no whole number")
+      }
+      guard let selector, selector < row.cells.count else { return position }
+      return ["1", "true", "yes"].contains(row.cells[selector].lowercased()) ? position : nil
+    }
+  }
+
+  private static func hdf5(_ path: String) throws -> [Int] {
+    let file = try HDF5File.open(path)
+    let names = Set(try file.root.links().map(\.name))
+    guard let key = keys.first(where: names.contains),
+      case .dataset(let dataset) = try file.root.child(key), dataset.info.shape.count == 1
+    else { throw notAList(path, "no data set \(keys.joined(separator: ", "))") }
+    guard dataset.info.element == .number(.int64) else {
+      throw notAList(path, "\(key) is not of type int64")
+    }
+    return try dataset.bytes().withUnsafeBytes { raw in
+      (0..<raw.count / 8).map { Int(raw.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
+    }
+  }
+
+  private static func notAList(_ path: String, _ reason: String) -> UnlearningError {
+    .notAList(path: path, reason: reason)
+  }
+}

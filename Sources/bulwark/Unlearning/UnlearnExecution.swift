@@ -1,0 +1,156 @@
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+import BulwarkUnlearning
+import Foundation
+
+/// Runs every method of a recipe on every seed, measures, and collects the forgetting report.
+struct UnlearnExecution {
+  let run: UnlearnRun
+  let folder: RunFolder
+
+  private var console: Console { run.console }
+
+  /// Runs everything that is left.
+  ///
+  /// - Throws: `EarlyExit` with status 75 when a signal came; the checkpoint is written then.
+  func callAsFunction() throws -> ForgettingReport {
+    Interruption.install(.finishStep)
+    var rows: [ForgettingReport.Row] = []
+    for seed in run.seeds {
+      let input = try run.input(seed: seed)
+      console.note(
+        "seed \(seed): forgetting \(input.forgetSet.forget.count) of \(input.forgetSet.total) "
+          + "samples (\(input.forgetSet.origin))")
+      rows.append(try original(input, seed: seed))
+      var order = try run.recipe.rows()
+      let reference = try MethodRow(parsing: ForgettingReport.reference)
+      if run.recipe.reference == .retrain || order.contains(reference) {
+        order.removeAll { $0 == reference }
+        order.insert(reference, at: 0)
+      }
+      for row in order { rows.append(try perform(row, input, seed: seed)) }
+    }
+    return ForgettingReport(
+      originalDigest: run.originalDigest, recipeDigest: run.resolved.digest,
+      rows: withTimeShares(rows), labels: run.bundle.train.labels)
+  }
+
+  /// Where the checkpoint of a row is written.
+  func path(_ row: MethodRow, _ input: UnlearningInput, seed: UInt64) throws -> String {
+    row.method.startsFromCheckpoint
+      ? folder.file("\(row.fileName)-seed\(seed).h5")
+      : try RetrainCache(run: run).path(input, seed: seed)
+  }
+
+  private func evaluator(_ input: UnlearningInput) -> ForgettingEvaluator {
+    ForgettingEvaluator(input: input, test: run.test, triggered: run.triggered)
+  }
+
+  private func original(_ input: UnlearningInput, seed: UInt64) throws -> ForgettingReport.Row {
+    let session = try run.session(seed: seed, events: nil)
+    let outcome = try evaluator(input).measure(run.loaded.model, session: session)
+    return ForgettingReport.Row(
+      name: ForgettingReport.original, seed: seed, checkpointDigest: run.originalDigest,
+      forgetSet: input.forgetSet, values: outcome.values, confidence: outcome.confidence)
+  }
+
+  private func perform(_ row: MethodRow, _ input: UnlearningInput, seed: UInt64) throws
+    -> ForgettingReport.Row
+  {
+    let path = try path(row, input, seed: seed)
+    try OutputFile.makeFolder(URL(fileURLWithPath: path).deletingLastPathComponent().path)
+    let name = "\(row.fileName)-seed\(seed)"
+    let costs = CostFile(
+      path: row.method.startsFromCheckpoint ? folder.file("costs.json") : path + ".costs.json")
+    let sink = ProgressSink(console, run: run.recipe.seeds > 1 ? name : row.name)
+    var current: (any UnlearningRun)?
+    var earlier = UnlearningCost()
+    let session = try run.session(
+      seed: seed, events: sink, stopRequested: { Interruption.isRequested },
+      save: { checkpoint in
+        try store(checkpoint, of: row, at: path)
+        if let current { try costs.set(earlier + current.cost, of: name) }
+      })
+    let unlearning = try run.run(row, input, session: session)
+    current = unlearning
+    if FileManager.default.fileExists(atPath: path) {
+      let checkpoint = try Checkpoint(reading: path)
+      try unlearning.restore(checkpoint)
+      earlier = costs.read()[name] ?? UnlearningCost()
+      console.detail("\(name): going on from \(path), stage \(checkpoint.progress.stage)")
+    }
+    do {
+      try unlearning.run()
+    } catch let stop as TrainingInterrupted {
+      console.clearProgress()
+      throw interrupted(stop, path: path)
+    }
+    sink.finishStage()
+    let cost = earlier + unlearning.cost
+    try costs.set(cost, of: name)
+    // The trainer inside a retraining saves without a word about the forget set.
+    if !row.method.startsFromCheckpoint { try store(unlearning.snapshot(), of: row, at: path) }
+    return try measured(row, unlearning, input, seed: seed, path: path, cost: cost)
+  }
+
+  private func measured(
+    _ row: MethodRow, _ unlearning: any UnlearningRun, _ input: UnlearningInput, seed: UInt64,
+    path: String, cost: UnlearningCost
+  ) throws -> ForgettingReport.Row {
+    let session = try run.session(seed: seed, events: nil)
+    let outcome = try evaluator(input).measure(unlearning.model, session: session)
+    var values = outcome.values
+    values.append(MetricValue(Metric.unlearningTime, cost.seconds, count: 1))
+    let weights = StateDict(try unlearning.model.state.snapshot().map { ($0.name, $0.tensor) })
+    if let mask = (unlearning as? Unlearner)?.mask {
+      let movement = try mask.largestMovementOutside(
+        from: run.loaded.checkpoint.weights, to: weights)
+      values.append(MetricValue(Metric.maskCount, Double(try mask.count()), count: mask.total))
+      values.append(MetricValue(Metric.movementOutsideMask, movement, count: mask.total))
+    }
+    if run.recipe.relearning.enabled {
+      let test = RelearningTest(input: input, options: run.recipe.relearning)
+      for result in try test.run(weights, unlearning.model.architecture, session: session)
+      where result.epochs > 0 {
+        values.append(
+          MetricValue(
+            Metric.relearnedAccuracy(epochs: result.epochs), result.accuracy, count: result.count))
+      }
+    }
+    return ForgettingReport.Row(
+      name: row.name, seed: seed, checkpointDigest: try Checkpoint.inspectSummary(path).digest,
+      forgetSet: input.forgetSet, values: values, confidence: outcome.confidence,
+      settings: try run.recipe.settings.settings(of: row.method))
+  }
+
+  /// Adds the share of Retrain's time where there is one.
+  private func withTimeShares(_ rows: [ForgettingReport.Row]) -> [ForgettingReport.Row] {
+    rows.map { row in
+      let reference = rows.first { $0.name == ForgettingReport.reference && $0.seed == row.seed }
+      guard let full = reference?.value(Metric.unlearningTime), full > 0,
+        let own = row.value(Metric.unlearningTime)
+      else { return row }
+      var row = row
+      row.values.append(MetricValue(Metric.unlearningTimeShare, own / full, count: 1))
+      return row
+    }
+  }
+
+  private func store(_ checkpoint: Checkpoint, of row: MethodRow, at path: String) throws {
+    var complete = checkpoint
+    // A cached reference serves other recipes too.
+    complete.recipe = row.method.startsFromCheckpoint ? run.resolved.text : nil
+    complete.codeVersion = ToolVersion.current
+    try complete.write(to: path, overwrite: true)
+  }
+
+  private func interrupted(_ stop: TrainingInterrupted, path: String) -> EarlyExit {
+    EarlyExit(
+      status: .interrupted,
+      message: "bulwark: interrupted in stage \(stop.stage) after step \(stop.step); "
+        + "\(path) holds everything.\n"
+        + "Continue with: bulwark run \(folder.recipe) --out \(folder.path) --resume")
+  }
+}

@@ -1,0 +1,95 @@
+import BulwarkData
+import BulwarkTraining
+import BulwarkUnlearning
+
+/// One row of an unlearning run: a method and, where it was named, its mask.
+struct MethodRow: Equatable {
+  /// `salun`, `ft+saliency`, ...
+  let name: String
+  let method: UnlearningMethod
+  /// Replaces the recipe's kind of mask.
+  let mask: MaskOptions.Kind?
+
+  /// Reads `NAME` or `NAME+MASK`.
+  ///
+  /// - Throws: `RecipeError.unfit` naming the nearest valid name.
+  init(parsing text: String) throws {
+    let parts = text.split(separator: "+", omittingEmptySubsequences: false).map(String.init)
+    func unknown(_ what: String, _ name: String, _ valid: [String]) -> RecipeError {
+      let hint = nearestName(to: name, in: valid).map { "; did you mean '\($0)'?" } ?? ""
+      return .unfit(
+        cause: "'\(name)' is no \(what), expected one of \(valid.joined(separator: ", "))\(hint)")
+    }
+    guard let method = UnlearningMethod(rawValue: parts[0]) else {
+      throw unknown("method", parts[0], UnlearningMethod.allCases.map(\.rawValue))
+    }
+    self.method = method
+    if parts.count > 1 {
+      guard let kind = MaskOptions.Kind(rawValue: parts[1]), parts.count == 2 else {
+        throw unknown("mask", parts[1], MaskOptions.Kind.allCases.map(\.rawValue))
+      }
+      guard method.startsFromCheckpoint else {
+        throw RecipeError.unfit(
+          cause: "'\(text)': retraining starts from new weights, so a mask "
+            + "has no meaning")
+      }
+      mask = kind
+    } else {
+      mask = nil
+    }
+    name = text
+  }
+
+  /// The name as part of a file name.
+  var fileName: String { name.replacing("+", with: "-") }
+}
+
+/// What the settings of a recipe stand for.
+extension UnlearnRecipe {
+  /// The methods in the order in which they run.
+  ///
+  /// - Throws: `RecipeError.unfit` for an unknown or repeated name.
+  func rows() throws -> [MethodRow] {
+    let rows = try methods.map(MethodRow.init(parsing:))
+    guard !rows.isEmpty, Set(rows.map(\.name)).count == rows.count else {
+      throw RecipeError.unfit(cause: "methods must name at least one method, each once")
+    }
+    return rows
+  }
+
+  /// Checks what would otherwise go wrong deep inside a run.
+  ///
+  /// - Throws: `RecipeError.unfit` or `UnlearningError.setting` naming the setting.
+  func validate() throws {
+    func require(_ holds: Bool, _ key: String, _ expected: String) throws {
+      if !holds { throw RecipeError.unfit(cause: "\(key) must be \(expected)") }
+    }
+    try require(command == "unlearn", "command", "'unlearn' here")
+    try require(threads >= 0, "threads", "0 or more")
+    try require(seeds >= 1, "seeds", "at least 1")
+    try require(checkpointInterval >= 0, "checkpoint_interval", "0 or more seconds")
+    try require(!checkpoint.isEmpty, "checkpoint", "the path of a checkpoint (--checkpoint)")
+    try require(
+      !forget.isEmpty, "forget",
+      "a list, class:NAME, random:SHARE, source:FOLDER or indices:1,2,3 (--forget)")
+    try require(
+      relearning.share > 0 && relearning.share <= 1, "relearning.share", "above 0, at most 1")
+    try require(relearning.epochs.allSatisfy { $0 >= 1 }, "relearning.epochs", "at least 1 each")
+    try relearning.training.validate("relearning.training")
+    try require(
+      audit.shadows == 0 || (audit.shadows >= 4 && audit.shadows % 2 == 0), "audit.shadows",
+      "0, or an even number of at least 4")
+    try require(audit.share > 0 && audit.share < 1, "audit.share", "between 0 and 1")
+    try mask.validate()
+    try settings.validate()
+    _ = try rows()
+  }
+
+  /// The test images that count.
+  func part(of test: ImageDataset?) throws -> ImageDataset? {
+    guard let test, testPart != .all else { return test }
+    let halves = SampleSelection.split(
+      labels: test.labels, classCount: test.classCount, testFraction: 0.5)
+    return try test.subset(testPart == .validation ? halves.train : halves.test)
+  }
+}

@@ -1,0 +1,122 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkPoisoning
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+import BulwarkUnlearning
+
+/// A recipe with its checkpoint and its images, ready to unlearn.
+struct UnlearnRun {
+  let resolved: ResolvedRecipe<UnlearnRecipe>
+  let console: Console
+  let device: Device
+  let loaded: LoadedModel
+  /// Digest of the checkpoint's file.
+  let originalDigest: String
+  let bundle: DataBundle
+  let test: ImageDataset?
+  let triggered: TriggeredTest?
+  /// How the original was trained.
+  let retrain: SupervisedOptions
+  /// Random views of training images.
+  let views: [AugmentationStep]
+
+  var recipe: UnlearnRecipe { resolved.recipe }
+
+  /// Reads checkpoint and images and makes sure that they belong together.
+  init(_ resolved: ResolvedRecipe<UnlearnRecipe>, skipBad: Bool, console: Console) throws {
+    let recipe = resolved.recipe
+    self.resolved = resolved
+    self.console = console
+    let runtime = try Runtime.shared()
+    if recipe.threads > 0 { try runtime.setThreadCount(recipe.threads) }
+    device = try Device(parsing: recipe.device)
+    loaded = try LoadedModel(recipe.checkpoint, device: device)
+    originalDigest = try Checkpoint.inspectSummary(recipe.checkpoint, policy: .required).digest
+    bundle = try console.load(
+      recipe.data.path, options: recipe.data.loadOptions(skipBad: skipBad))
+    try loaded.check(bundle.train, path: recipe.data.path)
+    if !recipe.acceptDifferentData {
+      try Unlearner.check(loaded.checkpoint, trainedOn: bundle.train)
+    }
+    if loaded.checkpoint.fingerprints["train"] == nil {
+      console.note("note: \(recipe.checkpoint) does not say which data it was trained on")
+    }
+    test = try recipe.part(of: bundle.test)
+    let manifest =
+      try recipe.trigger.isEmpty
+      ? PoisonManifest.stored(in: bundle) : PoisonManifest(reading: recipe.trigger)
+    triggered = try test.flatMap { test in
+      try manifest.map { try $0.poisoner().triggeredTest(test) }
+    }
+    let source = try UnlearnRun.trainRecipe(of: loaded.checkpoint, recipe, console: console)
+    retrain = source?.standard ?? recipe.retrain
+    views = (source?.augmentation ?? recipe.augmentation).weakSteps
+  }
+
+  /// The recipe that the checkpoint was trained with, where it holds one and is to be followed.
+  private static func trainRecipe(
+    of checkpoint: Checkpoint, _ recipe: UnlearnRecipe, console: Console
+  ) throws -> TrainRecipe? {
+    guard recipe.training == .checkpoint else { return nil }
+    // A checkpoint that was unlearned from names what it came from in its notes.
+    var texts = [checkpoint.recipe]
+    var entry = checkpoint.notes["unlearning"]
+    while let current = entry {
+      texts.append(current["original_recipe"]?.stringValue)
+      entry = current["original_notes"]?["unlearning"]
+    }
+    for text in texts.compactMap({ $0 }) {
+      var tree = try RecipeTree(defaults: TrainRecipe())
+      guard (try? tree.overlay(yaml: text, file: recipe.checkpoint)) != nil,
+        let found = try? tree.settings(as: TrainRecipe.self)
+      else { continue }
+      return found
+    }
+    console.note(
+      "note: the checkpoint holds no training recipe; random views and Retrain follow this recipe")
+    return nil
+  }
+
+  /// The data and the forget set of one seed.
+  func input(seed: UInt64) throws -> UnlearningInput {
+    let target = try ForgetTarget(parsing: recipe.forget, seed: seed)
+    return UnlearningInput(
+      train: bundle.train, forgetSet: try target.resolved(in: bundle.train),
+      normalization: loaded.normalization, views: views)
+  }
+
+  /// The seeds in order.
+  var seeds: [UInt64] { (0..<recipe.seeds).map { recipe.seed &+ UInt64($0) } }
+
+  /// A session that tells `events` and writes checkpoints with `save`.
+  func session(
+    seed: UInt64, events: (any EventSink)?, stopRequested: @escaping () -> Bool = { false },
+    save: ((Checkpoint) throws -> Void)? = nil
+  ) throws -> TrainingSession {
+    try TrainingSession(
+      seed: seed, device: device, precision: recipe.precision, events: events,
+      checkpointInterval: recipe.checkpointInterval, stopRequested: stopRequested, save: save)
+  }
+
+  /// Which weights a row may move.
+  func mask(of row: MethodRow) -> MaskOptions {
+    var mask = recipe.mask
+    if let kind = row.mask { mask.kind = kind }
+    return mask
+  }
+
+  /// The run of a row; nothing is computed yet.
+  func run(_ row: MethodRow, _ input: UnlearningInput, session: TrainingSession) throws
+    -> any UnlearningRun
+  {
+    guard row.method.startsFromCheckpoint else {
+      return try Retraining(
+        loaded.model.architecture, options: retrain, input: input, session: session)
+    }
+    return try Unlearner(
+      row.method, options: recipe.settings, mask: mask(of: row), original: loaded.checkpoint,
+      originalDigest: originalDigest, input: input, session: session)
+  }
+}

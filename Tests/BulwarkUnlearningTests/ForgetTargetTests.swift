@@ -1,0 +1,160 @@
+import BulwarkData
+import BulwarkStore
+import BulwarkTensor
+import Foundation
+import Testing
+
+@testable import BulwarkUnlearning
+
+@Suite("What is to be forgotten")
+struct ForgetTargetTests {
+  private func dataset(sources: [String]? = nil) throws -> ImageDataset {
+    try ImageDataset(
+      images: Tensor.zeros([6, 1, 2, 2], dtype: .uint8), labels: [0, 1, 2, 0, 1, 2],
+      classNames: ["cat", "dog", "ship"], sources: sources)
+  }
+
+  @Test("A list is checked: out of range, duplicate, empty and everything are errors of their own")
+  func checks() throws {
+    let set = try ForgetSet([4, 1], of: 6, origin: "list")
+    #expect(set.forget == [1, 4])
+    #expect(set.retain == [0, 2, 3, 5])
+    #expect(throws: UnlearningError.outOfRange(index: 6, count: 6, origin: "list")) {
+      try ForgetSet([0, 6], of: 6, origin: "list")
+    }
+    #expect(throws: UnlearningError.outOfRange(index: -1, count: 6, origin: "list")) {
+      try ForgetSet([-1], of: 6, origin: "list")
+    }
+    #expect(throws: UnlearningError.duplicate(index: 2, origin: "list")) {
+      try ForgetSet([2, 2], of: 6, origin: "list")
+    }
+    #expect(throws: UnlearningError.empty(origin: "list")) {
+      try ForgetSet([], of: 6, origin: "list")
+    }
+    #expect(throws: UnlearningError.everything(origin: "list")) {
+      try ForgetSet(Array(0..<6), of: 6, origin: "list")
+    }
+  }
+
+  @Test("The digest names the samples, not their order or origin")
+  func digest() throws {
+    let set = try ForgetSet([4, 1], of: 6, origin: "a")
+    #expect(try ForgetSet([1, 4], of: 6, origin: "b").digest == set.digest)
+    #expect(try ForgetSet([1, 4], of: 7, origin: "a").digest != set.digest)
+    #expect(try ForgetSet([1, 3], of: 6, origin: "a").digest != set.digest)
+    #expect(set.digest.hasPrefix("sha256:"))
+  }
+
+  @Test("A class is named by name or label; an unknown one is answered with the nearest")
+  func classes() throws {
+    let data = try dataset()
+    for name in ["dog", "1"] {
+      #expect(
+        try ForgetTarget(parsing: "class:\(name)", seed: 0).resolved(in: data).forget == [1, 4])
+    }
+    #expect(
+      throws: UnlearningError.unknownClass(
+        "shipp", valid: ["cat", "dog", "ship"], nearest: "ship")
+    ) { try ForgetTarget(parsing: "class:shipp", seed: 0).resolved(in: data) }
+  }
+
+  @Test("A random share depends on its seed alone, and can be of one class")
+  func fraction() throws {
+    let data = try dataset()
+    let half = try ForgetTarget(parsing: "random:0.5", seed: 7).resolved(in: data)
+    #expect(half.forget.count == 3)
+    #expect(
+      try ForgetTarget(parsing: "random:0.5:7", seed: 1).resolved(in: data).namesSame(as: half))
+    let draws = try (0..<20).map {
+      try ForgetTarget.fraction(0.5, of: nil, seed: $0).resolved(in: data).forget
+    }
+    #expect(Set(draws).count > 5)
+    let cats = try ForgetTarget(parsing: "random:0.5@cat", seed: 2).resolved(in: data)
+    #expect(cats.forget == [0] || cats.forget == [3])
+    #expect(throws: UnlearningError.self) {
+      try ForgetTarget(parsing: "random:1.5", seed: 0).resolved(in: data)
+    }
+    #expect(throws: UnlearningError.self) { try ForgetTarget(parsing: "random:x", seed: 0) }
+    #expect(throws: UnlearningError.empty(origin: "a random 0.1 of class cat, seed 0")) {
+      try ForgetTarget(parsing: "random:0.1@cat", seed: 0).resolved(in: data)
+    }
+  }
+
+  @Test("Samples are found by their source folder, at any depth")
+  func sources() throws {
+    let data = try dataset(sources: [
+      "train/cat/alice/1.png", "train/dog/bob/1.png", "train/ship/alice/2.png",
+      "train/cat/alice.png", "train/dog/malice/3.png", "train/ship/bob/alice.png",
+    ])
+    #expect(try ForgetTarget(parsing: "source:alice", seed: 0).resolved(in: data).forget == [0, 2])
+    #expect(try ForgetTarget(parsing: "source:dog/bob", seed: 0).resolved(in: data).forget == [1])
+    #expect(throws: UnlearningError.unknownSource("carol", isRecorded: true)) {
+      try ForgetTarget.source("carol").resolved(in: data)
+    }
+    #expect(throws: UnlearningError.unknownSource("alice", isRecorded: false)) {
+      try ForgetTarget.source("alice").resolved(in: try dataset())
+    }
+  }
+
+  @Test("Positions can be written on the command line")
+  func indices() throws {
+    #expect(
+      try ForgetTarget(parsing: "indices:5, 0,2", seed: 0).resolved(in: dataset()).forget
+        == [0, 2, 5])
+  }
+}
+
+@Suite("Lists of samples in files")
+struct ForgetListFileTests {
+  private func read(_ text: String) throws -> [Int] {
+    let path = try temporaryFile("list")
+    try text.write(toFile: path, atomically: true, encoding: .utf8)
+    return try ForgetListFile.read(path)
+  }
+
+  @Test(
+    "JSON: an array, or an object that holds one",
+    arguments: ["[3, 1]", "{\"flagged\": [3, 1], \"samples\": []}", " {\"indices\": [3, 1]}"])
+  func json(text: String) throws { #expect(try read(text) == [3, 1]) }
+
+  @Test(
+    "CSV: numbers one a line, or the column 'index', whose rows a column 'flagged' selects",
+    arguments: [
+      "3\n1\n", "index\n3\n1", "score,index\n0.5,3\n0.1,1\n", "3, a\n1, b",
+      "index,flagged\n3,1\n2,0\n1,true\n",
+    ])
+  func csv(text: String) throws {
+    if text == "3, a\n1, b" {
+      // A first line with words is a header, and this one names no column 'index'.
+      #expect(throws: UnlearningError.self) { try read(text) }
+    } else {
+      #expect(try read(text) == [3, 1])
+    }
+  }
+
+  @Test(
+    "Anything else is refused",
+    arguments: ["[1.5]", "{\"x\": [1]}", "[1", "name\n1\n", "index\nx\n", "1\n2.5\n"])
+  func refused(text: String) throws {
+    #expect(throws: UnlearningError.self) { try read(text) }
+  }
+
+  @Test("HDF5: the list that `bulwark flag` writes")
+  func hdf5() throws {
+    let path = try temporaryFile("list.h5")
+    let file = try HDF5File.create(path)
+    for (name, values) in [("flagged", [Int64(3), 1]), ("index", [0, 1, 2, 3])] {
+      try values.withUnsafeBytes {
+        _ = try file.root.write(name, number: .int64, shape: [values.count], bytes: $0)
+      }
+    }
+    try file.close()
+    #expect(try ForgetListFile.read(path) == [3, 1])
+  }
+
+  @Test("A missing file is a missing input")
+  func missing() {
+    let error = #expect(throws: StoreError.self) { try ForgetListFile.read("/nonexistent.json") }
+    #expect(error?.category == .missingInput)
+  }
+}

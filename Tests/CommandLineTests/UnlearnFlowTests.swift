@@ -1,0 +1,119 @@
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import Foundation
+import Testing
+
+/// What `bulwark unlearn` is for, at smoke size.
+@Suite("The flows that unlearning serves")
+struct UnlearnFlowTests {
+  let tool = Tool()
+
+  private static func recipe(_ name: String) -> String {
+    URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent().appendingPathComponent("Recipes/unlearning/\(name)").path
+  }
+
+  /// Runs a command that must succeed and gives its JSON.
+  private func run(_ arguments: [String]) async throws -> [String: Any] {
+    let outcome = try await tool.start(arguments + ["--json", "--quiet"]).outcome()
+    try #require(outcome.status == 0, "\(arguments): \(outcome.stderr)")
+    return try #require(outcome.json)
+  }
+
+  private func metrics(_ result: [String: Any], row: String) throws -> [String: Double] {
+    let rows = try #require(result["rows"] as? [[String: Any]])
+    let found = try #require(rows.first { $0["name"] as? String == row })
+    let metrics = try #require(found["metrics"] as? [String: [String: Any]])
+    return metrics.compactMapValues { $0["value"] as? Double }
+  }
+
+  @Test("A backdoor is unlearned: attack success gone, clean accuracy kept, also by rough lists")
+  func backdoor() async throws {
+    let folder = try TemporaryFolder()
+    _ = try await run([
+      "data", "poison", "--data", "digits", "--attack", "badnets", "--parameter",
+      "patch=corner-3x3", "--out", folder.file("poisoned"),
+    ])
+    let data = folder.file("poisoned") + "/data.h5"
+    _ = try await run([
+      "run", Self.recipe("digits-backdoor-original.yaml"), "--set", "data.path=\(data)", "--set",
+      "standard.epochs=20", "--out", folder.file("original"),
+    ])
+    // The true list, and one of which only three in five are poisons.
+    let manifest = folder.file("poisoned") + "/poison.json"
+    let poisons = try ForgetLists.poisons(manifest)
+    let rough = folder.file("rough.csv")
+    let innocent = (0..<1437).filter { !poisons.contains($0) }.prefix(poisons.count * 2 / 3)
+    try (poisons + innocent).map(String.init).joined(separator: "\n")
+      .write(toFile: rough, atomically: true, encoding: .utf8)
+    for (list, most) in [(manifest, 0.03), (rough, 0.08)] {
+      let result = try await run([
+        "run", Self.recipe("digits-backdoor.yaml"), "--set", "data.path=\(data)", "--set",
+        "checkpoint=\(folder.file("original"))/standard.h5", "--set", "forget=\(list)", "--out",
+        folder.file("unlearned-\(most)"), "--set", "relearning.enabled=false",
+      ])
+      let (before, after) = (
+        try metrics(result, row: "original"), try metrics(result, row: "salun")
+      )
+      #expect(try #require(before["attack_success_rate"]) > 0.95)
+      #expect(try #require(after["attack_success_rate"]) <= most)
+      let lost = try #require(before["test_accuracy"]) - #require(after["test_accuracy"])
+      #expect(lost <= (most == 0.03 ? 0.015 : 0.03))
+    }
+  }
+
+  @Test("A class is forgotten: its own accuracy falls to that of Retrain, the others' stays")
+  func oneClass() async throws {
+    let fixture = try await UnlearnFixture()
+    let result = try await run([
+      "unlearn", "--recipe", fixture.recipe, "--forget", "class:0", "--out", fixture.out("class"),
+      "--set", "settings.salun.training={epochs: 12, batch_size: 25, learning_rate: 0.02}",
+      "--set", "relearning.enabled=false",
+    ])
+    let (before, after) = (try metrics(result, row: "original"), try metrics(result, row: "salun"))
+    #expect(try #require(before["unlearning_accuracy"]) < 0.5)
+    #expect(try #require(after["unlearning_accuracy"]) > 0.8)
+    #expect(
+      try #require(after["retain_accuracy"]) > #require(before["retain_accuracy"]) - 0.05)
+  }
+
+  @Test("Weights from PyTorch are imported, unlearned and exported again under the same names")
+  func pyTorch() async throws {
+    let fixture = try await UnlearnFixture()
+    let architecture = Architecture(.resNet18, width: 4, classes: 10, channels: 1)
+    let model = try architecture.build(key: RandomKey(seed: 1))
+    let weights = StateDict(try model.state.snapshot().map { ($0.name, $0.tensor) })
+    try PyTorchFile.write(weights, to: fixture.out("given.pt"))
+    _ = try await run([
+      "checkpoint", "import", fixture.out("given.pt"), "--model", "resnet18", "--width", "4",
+      "--classes", "10", "--channels", "1", "--mean", "0.3", "--std", "0.35", "--out",
+      fixture.out("imported.h5"),
+    ])
+    _ = try await run([
+      "unlearn", "--checkpoint", fixture.out("imported.h5"), "--data", "digits", "--limit", "60",
+      "--forget", "random:0.2", "--set", "settings.salun.training.epochs=1", "--threads", "1",
+      "--precision", "fp32", "--out", fixture.out("unlearned"), "--set",
+      "relearning.enabled=false", "--set", "data.test_limit=30",
+    ])
+    let checkpoint = fixture.out("unlearned") + "/salun-seed0.h5"
+    _ = try await run(["checkpoint", "export", checkpoint, "--out", fixture.out("back.pt")])
+    let exported = try PyTorchFile.read(fixture.out("back.pt")).tensors
+    let unlearned = try Checkpoint(reading: checkpoint).weights
+    #expect(exported.names == weights.names)
+    for entry in unlearned {
+      let tensor = try #require(exported[entry.name])
+      #expect(try tensor.doubles() == entry.tensor.doubles(), "\(entry.name)")
+    }
+    let first = try #require(unlearned["conv1.weight"])
+    #expect(try first.doubles() != #require(weights["conv1.weight"]).doubles())
+  }
+}
+
+/// Ground truth for the flows.
+enum ForgetLists {
+  static func poisons(_ manifest: String) throws -> [Int] {
+    let value = try JSONValue(parsing: String(contentsOfFile: manifest, encoding: .utf8))
+    return try #require(try value["poisonedIndices"]?.decode(as: [Int].self))
+  }
+}
