@@ -5,12 +5,12 @@
 // other element types take LibTorch's own operations.
 #include "shim.h"
 
-#include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <cmath>
 
 #include "normalization_kernels.h"
+#include "parallel.h"
 
 using namespace bulwark;
 
@@ -49,7 +49,7 @@ Statistics statistics(const at::Tensor &x, const at::Tensor &running_mean,
   const Chunks chunks(rows);
   std::vector<double> sums(2 * channels * chunks.count);
   const T *in = read<T>(x);
-  at::parallel_for(0, chunks.count, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(chunks.count, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
       sum_deviations(in, chunks.start(i), chunks.start(i + 1), channels, &sums[2 * channels * i]);
     }
@@ -91,21 +91,31 @@ at::Tensor scaled(const at::Tensor &x, const at::Tensor &residual, const Statist
                       write<T>(out),
                       channels,
                       relu};
-  at::parallel_for(0, chunks.count, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(chunks.count, [&](int64_t begin, int64_t end) {
     run_affine(job, chunks.start(begin), chunks.start(end));
   });
   return out;
 }
 
-/// Gradients of x, weight, bias and residual.
+/// Whether nobody else can see the tensor's memory, so that it may be overwritten.
+///
+/// Everybody who could look at a gradient later owns a reference to it or to its storage: the other
+/// branch that a sum hands it to, a leaf or a caller who asked for it, a hook, a view, the graph of a
+/// second derivative. The engine itself moves gradients and keeps none.
+bool is_alone(const at::Tensor &value) {
+  return value.use_count() == 1 && value.storage().use_count() == 1;
+}
+
+/// Gradients of x, weight, bias and residual. With `reuses`, `gradient` is overwritten.
 template <typename T>
 variable_list gradients(const at::Tensor &x, const at::Tensor &out, const at::Tensor &gradient,
                         const at::Tensor &weight, const Statistics &statistics, bool training,
-                        bool relu, bool has_residual) {
+                        bool relu, bool has_residual, bool reuses) {
   const int64_t channels = x.size(1), rows = x.numel() / channels;
   const Chunks chunks(rows);
   // The masked gradient is the residual's; without a residual it is never written down.
-  auto masked = has_residual && relu ? at::empty_like(x) : at::Tensor();
+  at::Tensor masked;
+  if (has_residual && relu) masked = reuses ? gradient : at::empty_like(x);
   Pullback<T> job{read<T>(x),
                   relu ? read<T>(out) : nullptr,
                   read<T>(gradient),
@@ -113,7 +123,7 @@ variable_list gradients(const at::Tensor &x, const at::Tensor &out, const at::Te
                   read<float>(statistics.mean),
                   channels};
   std::vector<double> sums(2 * channels * chunks.count);
-  at::parallel_for(0, chunks.count, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(chunks.count, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; i++) {
       sum_gradients(job, chunks.start(i), chunks.start(i + 1), &sums[2 * channels * i]);
     }
@@ -138,12 +148,12 @@ variable_list gradients(const at::Tensor &x, const at::Tensor &out, const at::Te
       c[i] = float(slope * mean[i] - double(a[i]) * sum / rows);
     }
   }
-  auto x_gradient = at::empty_like(x);
+  auto x_gradient = reuses && !has_residual ? gradient : at::empty_like(x);
   if (masked.defined()) {
     job.gradient = read<T>(masked);
     job.out = nullptr;
   }
-  at::parallel_for(0, chunks.count, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(chunks.count, [&](int64_t begin, int64_t end) {
     run_pullback(job, a, write<T>(x_gradient), chunks.start(begin),
                  chunks.start(end));
   });
@@ -176,19 +186,27 @@ struct Normalization : torch::autograd::Function<Normalization> {
     return out;
   }
 
-  static variable_list backward(AutogradContext *context, variable_list outputs) {
+  static variable_list backward(AutogradContext *context, const variable_list &outputs) {
     auto saved = context->get_saved_variables();
     const auto &x = saved[0];
-    auto gradient = outputs[0].to(x.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
-    const bool relu = saved[1].defined();
+    const auto &incoming = outputs[0];
+    const auto layout = at::MemoryFormat::ChannelsLast;
+    at::Tensor converted;
+    if (incoming.scalar_type() != x.scalar_type() || !incoming.is_contiguous(layout)) {
+      converted = incoming.to(x.scalar_type()).contiguous(layout);
+    }
+    // References, not copies: a copy would count as somebody else.
+    const at::Tensor &gradient = converted.defined() ? converted : incoming;
+    const bool reuses = is_alone(gradient);
     const Statistics values{saved[3], saved[4]};
+    const bool relu = saved[1].defined();
     const bool training = context->saved_data["training"].toBool();
     const bool residual = context->saved_data["residual"].toBool();
-    auto found =
-        x.scalar_type() == at::kFloat
-            ? gradients<float>(x, saved[1], gradient, saved[2], values, training, relu, residual)
-            : gradients<at::BFloat16>(x, saved[1], gradient, saved[2], values, training, relu,
-                                      residual);
+    auto found = x.scalar_type() == at::kFloat
+                     ? gradients<float>(x, saved[1], gradient, saved[2], values, training, relu,
+                                        residual, reuses)
+                     : gradients<at::BFloat16>(x, saved[1], gradient, saved[2], values, training,
+                                               relu, residual, reuses);
     found.resize(10);
     return found;
   }

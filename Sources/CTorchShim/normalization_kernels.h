@@ -87,23 +87,25 @@ BW_KERNEL void affine_body(const Affine<T> &job, int64_t begin, int64_t end) {
   }
 }
 
-/// Σ g and Σ g·(x − mean) of every channel, g being 0 where the ReLU was; writes g when asked to.
+/// Σ g and Σ g·(x − mean) of every channel, g being 0 where the ReLU was; writes g when asked to,
+/// which may be in place.
 template <typename T, bool relu, bool writes>
 BW_KERNEL void sum_gradients_body(const Pullback<T> &job, int64_t begin, int64_t end,
                                   double *sums) {
   const int64_t channels = job.channels;
   std::vector<float> scratch(2 * channels);
-  float *__restrict first = scratch.data();
-  float *__restrict second = first + channels;
+  float *first = scratch.data();
+  float *second = first + channels;
   for (int64_t top = begin; top < end; top += block) {
     std::fill(scratch.begin(), scratch.end(), 0.0f);
     const int64_t bottom = std::min(end, top + block);
     for (int64_t row = top; row < bottom; row++) {
       const int64_t at = row * channels;
-      const T *__restrict in = job.x + at;
-      const T *__restrict out = relu ? job.out + at : nullptr;
-      const T *__restrict gradient = job.gradient + at;
-      T *__restrict masked = writes ? job.masked + at : nullptr;
+      const T *in = job.x + at;
+      const T *out = relu ? job.out + at : nullptr;
+      const T *gradient = job.gradient + at;
+      T *masked = writes ? job.masked + at : nullptr;
+#pragma clang loop vectorize(assume_safety)
       for (int64_t c = 0; c < channels; c++) {
         float g = float(gradient[c]);
         if (relu) g = float(out[c]) <= 0 ? 0 : g;
@@ -116,7 +118,7 @@ BW_KERNEL void sum_gradients_body(const Pullback<T> &job, int64_t begin, int64_t
   }
 }
 
-/// dx = a·g + b·x + c with [3, channels] factors.
+/// dx = a·g + b·x + c with [3, channels] factors; `result` may be the gradient itself.
 template <typename T, bool relu>
 BW_KERNEL void pullback_body(const Pullback<T> &job, const float *factors, T *result,
                              int64_t begin, int64_t end) {
@@ -124,10 +126,11 @@ BW_KERNEL void pullback_body(const Pullback<T> &job, const float *factors, T *re
   const float *a = factors, *b = a + channels, *c = b + channels;
   for (int64_t row = begin; row < end; row++) {
     const int64_t at = row * channels;
-    const T *__restrict in = job.x + at;
-    const T *__restrict out = relu ? job.out + at : nullptr;
-    const T *__restrict gradient = job.gradient + at;
-    T *__restrict target = result + at;
+    const T *in = job.x + at;
+    const T *out = relu ? job.out + at : nullptr;
+    const T *gradient = job.gradient + at;
+    T *target = result + at;
+#pragma clang loop vectorize(assume_safety)
     for (int64_t i = 0; i < channels; i++) {
       float g = float(gradient[i]);
       if (relu) g = float(out[i]) <= 0 ? 0 : g;

@@ -79,4 +79,18 @@ import Testing
     #expect(try abs(y.mean().item()) < 1e-4)
     #expect(try abs(y.variance().item() - 1) < 1e-3)
   }
+
+  /// Sums are divided by rows and not by threads, and every row has one writer.
+  @Test func threadsChangeNothing() throws {
+    let runtime = try Runtime.shared()
+    let before = try runtime.threadCount()
+    defer { try? runtime.setThreadCount(before) }
+    func bytes(threads: Int) throws -> [[Float]] {
+      try runtime.setThreadCount(threads)
+      let found = try run([16, 8, 16, 16], .float32, training: true, adds: true, relu: true)
+      return try ([found.output] + found.gradients + found.running).map { try $0.floats() }
+    }
+    let alone = try bytes(threads: 1)
+    for threads in [2, 3, 7] { #expect(try bytes(threads: threads) == alone, "\(threads) threads") }
+  }
 }
