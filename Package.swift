@@ -67,7 +67,8 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(
       name: "CommandLineTests",
-      dependencies: ["bulwark", "BulwarkNN", "BulwarkStore", "BulwarkTraining"]),
+      dependencies: ["bulwark", "BulwarkData", "BulwarkNN", "BulwarkStore", "BulwarkTraining"],
+      exclude: ["Fixtures"]),
     .executableTarget(
       name: "bulwark-bench", dependencies: ["BulwarkNN", "BulwarkData", "BulwarkStore"],
       path: "Benchmarks/bulwark-bench"),

@@ -28,9 +28,9 @@ struct Tool {
     try await start(arguments).outcome()
   }
 
-  /// Starts the tool and returns at once.
-  func start(_ arguments: [String]) throws -> Running {
-    let running = try Running(arguments: arguments, environment: environment)
+  /// Starts the tool, or another program, and returns at once.
+  func start(_ arguments: [String], with program: String = Tool.path) throws -> Running {
+    let running = try Running(program, arguments, environment: environment)
     try running.process.run()
     return running
   }
@@ -41,9 +41,9 @@ struct Tool {
     private let folder = try? TemporaryFolder()
     private let ended: AsyncStream<Int32>
 
-    init(arguments: [String], environment: [String: String]) throws {
+    init(_ program: String, _ arguments: [String], environment: [String: String]) throws {
       let folder = try #require(folder)
-      process.executableURL = URL(fileURLWithPath: Tool.path)
+      process.executableURL = URL(fileURLWithPath: program)
       process.arguments = arguments
       process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
       process.standardInput = FileHandle.nullDevice
