@@ -21,26 +21,37 @@ struct DryRun {
     var seconds: Double { stages.reduce(0) { $0 + $1.seconds } }
   }
 
+  /// Images whose evaluation is timed at most.
+  private static let mostImages = 512
+
   func estimate() throws -> Estimate {
     var stages: [Estimate.Stage] = []
+    let image = try inferenceSeconds()
     for method in try run.recipe.resolvedMethods() {
       switch method {
       case .standard:
         let probe = try time(.standard, "supervised", dbd: nil)
-        let measuring = try evaluationSeconds()
         stages.append(
           Estimate.Stage(
             name: "standard: supervised", steps: probe.steps,
-            seconds: probe.seconds(steps: probe.steps) + measuring))
+            seconds: probe.seconds(steps: probe.steps) + image * Double(testCount)))
       case .dbd:
-        stages += try dbdStages()
+        stages += try dbdStages(image)
       }
     }
     return Estimate(stages: stages, peakBytes: StopWatch.peakBytes())
   }
 
-  private func dbdStages() throws -> [Estimate.Stage] {
+  /// Images of one measurement of accuracy and attack success.
+  private var testCount: Int {
+    let evaluator = run.data.evaluator
+    return (evaluator.test?.count ?? 0) + (evaluator.triggered?.dataset.count ?? 0)
+  }
+
+  private func dbdStages(_ image: Double) throws -> [Estimate.Stage] {
     let full = run.recipe.dbd
+    let measuring = image * Double(testCount)
+    let ranking = image * Double(run.data.train.count)
     var stages: [Estimate.Stage] = []
     func add(_ name: String, _ probe: Probe, extra: Double) {
       stages.append(
@@ -55,9 +66,10 @@ struct DryRun {
     // Empty earlier stages lead straight to the one that is timed.
     var later = full
     if later.selfSupervision.enabled { later.selfSupervision.epochs = 0 }
-    let measuring = try evaluationSeconds()
     if full.head.epochs > 0 {
-      add("head", try time(.dbd, DBDTrainer.Stage.head.rawValue, dbd: later), extra: measuring)
+      add(
+        "head", try time(.dbd, DBDTrainer.Stage.head.rawValue, dbd: later),
+        extra: measuring + ranking)
     }
     later.head.epochs = 0
     if full.semiSupervision.method != .none, full.semiSupervision.epochs > 0 {
@@ -65,9 +77,13 @@ struct DryRun {
       // Every epoch ranks all samples before its first step; some measure.
       let epochs = Double(full.semiSupervision.epochs)
       let every = full.semiSupervision.measureEvery
-      let measurements = every > 0 ? max(1, (epochs / Double(every)).rounded(.down)) : 1
+      let measurements = every > 0 ? ((epochs - 1) / Double(every)).rounded(.down) : 0
       add("semi-supervision", probe, extra: (epochs - 1) * probe.start + measurements * measuring)
     }
+    // The evidence of stage 3 and the result, each with a ranking.
+    stages.append(
+      Estimate.Stage(
+        name: "dbd: final measurements", steps: 0, seconds: 2 * (measuring + ranking)))
     return stages
   }
 
@@ -97,12 +113,20 @@ struct DryRun {
     return Probe(steps: watch.steps, start: watch.startSeconds, step: watch.stepSeconds)
   }
 
-  private func evaluationSeconds() throws -> Double {
+  /// Seconds in which the model answers for one image.
+  private func inferenceSeconds() throws -> Double {
     let watch = StopWatch("")
     let session = try run.session(events: watch, stopRequested: { false }, save: nil)
     let model = try run.architecture.build(key: session.key, device: run.device)
+    let count = min(DryRun.mostImages, run.data.train.count)
+    let sample = try run.data.train.subset(Array(0..<count))
+    func pass() throws {
+      _ = try model.logits(of: sample, run.data.normalization, session: session)
+    }
+    // The first pass chooses kernels.
+    try pass()
     let begin = ContinuousClock.now
-    _ = try run.data.evaluator.measure(model, session: session)
-    return (ContinuousClock.now - begin).inSeconds
+    try pass()
+    return (ContinuousClock.now - begin).inSeconds / Double(count)
   }
 }
