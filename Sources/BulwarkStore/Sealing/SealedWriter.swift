@@ -1,5 +1,6 @@
 import BulwarkTensor
 import Foundation
+import Synchronization
 
 /// Writes one sealed file: HDF5 content, the table of digests, the seal, the atomic rename.
 final class SealedWriter {
@@ -8,13 +9,16 @@ final class SealedWriter {
 
   private let file: String
   private let root: HDF5Group
+  /// The file that is written, for hints to the system.
+  private let descriptor: FileDescriptor
   private var groups: [String: HDF5Group] = [:]
   private var paths: Set<String> = []
   private var table = DigestTable()
 
-  private init(file: String, root: HDF5Group) {
+  private init(file: String, root: HDF5Group, descriptor: FileDescriptor) {
     self.file = file
     self.root = root
+    self.descriptor = descriptor
   }
 
   /// Writes a file whose content `body` provides; see ``AtomicFile`` for the promises.
@@ -25,8 +29,9 @@ final class SealedWriter {
     try AtomicFile.replace(path, overwrite: overwrite) { temporary in
       let content = HDF5File(
         handle: try .createFile(temporary, shownAs: path, userBlock: Seal.size))
+      let file = try FileDescriptor(opening: temporary, shownAs: path, writing: true)
       do {
-        let writer = SealedWriter(file: path, root: content.root)
+        let writer = SealedWriter(file: path, root: content.root, descriptor: file)
         try writer.root.setAttribute("format", format)
         try writer.root.setAttribute("format_major", Seal.major)
         try writer.root.setAttribute("format_minor", Seal.minor)
@@ -35,12 +40,11 @@ final class SealedWriter {
         try writer.finish()
       }
       try content.close()
-      try seal(temporary, shownAs: path, kind: kind)
+      try seal(file, kind: kind)
     }
   }
 
-  private static func seal(_ temporary: String, shownAs path: String, kind: String) throws {
-    let file = try FileDescriptor(opening: temporary, shownAs: path, writing: true)
+  private static func seal(_ file: FileDescriptor, kind: String) throws {
     let length = try file.size()
     file.startWriting()
     let digest = try Seal.digestPayload(of: file, length: length)
@@ -63,24 +67,48 @@ final class SealedWriter {
       try place(prefix + TensorPath.components(of: entry.name), name: entry.name)
     }
     let digests = ParallelResults<SHA256Digest>(count: tensors.count)
+    let next = Atomic<Int>(0)
     let workers = min(max(1, tensors.count), ProcessInfo.processInfo.activeProcessorCount)
-    try digests.fill(workers: workers) { worker, put in
-      for index in stride(from: worker, to: tensors.count, by: workers) {
+    try digests.fill(workers: workers) { [descriptor] worker, put in
+      // The first worker hands all elements to HDF5, which takes one at a time; the others compute
+      // digests meanwhile, and it helps them with the rest.
+      if worker == 0 { try SealedWriter.write(tensors, to: places, descriptor) }
+      while true {
+        let index = next.add(1, ordering: .relaxed).oldValue
+        guard index < tensors.count else { return }
         put(index, try tensors[index].tensor.withUnsafeBytes { SHA256Digest(of: $0) })
       }
     }
     for (index, entry) in tensors.enumerated() {
-      let (group, name, path) = places[index]
+      table.rows.append(
+        .init(
+          digest: digests.values[index], type: "\(HDF5Number(storing: entry.tensor.dtype))",
+          shape: entry.tensor.shape, path: places[index].2))
+    }
+  }
+
+  /// Bytes after which the disk is told to start.
+  private static let portion = 16 << 20
+
+  private static func write(
+    _ tensors: StateDict, to places: [(HDF5Group, String, String)], _ descriptor: FileDescriptor
+  ) throws {
+    var waiting = 0
+    for (entry, place) in zip(tensors, places) {
+      let (group, name, _) = place
       let tensor = entry.tensor
       let number = HDF5Number(storing: tensor.dtype)
-      let dataset = try tensor.withUnsafeBytes {
-        try group.write(name, number: number, shape: tensor.shape, bytes: $0)
+      let dataset = try tensor.withUnsafeBytes { bytes in
+        waiting += bytes.count
+        return try group.write(name, number: number, shape: tensor.shape, bytes: bytes)
       }
       if number.dtype != tensor.dtype {
         try dataset.handle.setAttribute(SealedWriter.dtypeAttribute, tensor.dtype.name)
       }
-      table.rows.append(
-        .init(digest: digests.values[index], type: "\(number)", shape: tensor.shape, path: path))
+      if waiting >= portion {
+        descriptor.startWriting()
+        waiting = 0
+      }
     }
   }
 
