@@ -68,29 +68,32 @@ struct DBDTrainerTests {
       })
   }
 
-  @Test(
-    "A run stopped in any stage and resumed ends with the same bytes",
-    arguments: [1, 3, 5, 8, 10, 12, 14])
-  func resumes(stopAt: Int) throws {
-    let whole = try trainer(TrainingSession(seed: 3), options())
+  /// Runs to the end, and again with a stop at the `stopAt`-th step and a resumption; both must end alike.
+  private func expectSameEnd(_ settings: DBDOptions, seed: UInt64, stopAt: Int) throws {
+    let whole = try trainer(TrainingSession(seed: seed), settings)
     _ = try whole.run()
     var saved: Checkpoint?
     var asked = 0
     let stopped = try trainer(
       TrainingSession(
-        seed: 3, checkpointInterval: .infinity,
+        seed: seed, checkpointInterval: .infinity,
         stopRequested: {
           asked += 1
           return asked == stopAt
-        }, save: { saved = $0 }), options())
+        }, save: { saved = $0 }), settings)
     #expect(throws: TrainingInterrupted.self) { try stopped.run() }
-    let resumed = try trainer(TrainingSession(seed: 3), options())
+    let resumed = try trainer(TrainingSession(seed: seed), settings)
     try resumed.restore(#require(saved))
     _ = try resumed.run()
     #expect(try bytes(resumed.model) == bytes(whole.model))
     #expect(resumed.history.series == whole.history.series)
     #expect(resumed.split == whole.split)
   }
+
+  @Test(
+    "A run stopped in any stage and resumed ends with the same bytes",
+    arguments: [1, 3, 5, 8, 10, 12, 14])
+  func resumes(stopAt: Int) throws { try expectSameEnd(options(), seed: 3, stopAt: stopAt) }
 
   @Test(
     "So does a run that ranks with averaged weights and takes few unlabeled images",
@@ -101,23 +104,7 @@ struct DBDTrainerTests {
     settings.semiSupervision.measureEvery = 0
     settings.filter.suspectThreshold = 1e-9
     settings.filter.suspectFromEpoch = 0
-    let whole = try trainer(TrainingSession(seed: 4), settings)
-    _ = try whole.run()
-    var saved: Checkpoint?
-    var asked = 0
-    let stopped = try trainer(
-      TrainingSession(
-        seed: 4, checkpointInterval: .infinity,
-        stopRequested: {
-          asked += 1
-          return asked == stopAt
-        }, save: { saved = $0 }), settings)
-    #expect(throws: TrainingInterrupted.self) { try stopped.run() }
-    let resumed = try trainer(TrainingSession(seed: 4), settings)
-    try resumed.restore(#require(saved))
-    _ = try resumed.run()
-    #expect(try bytes(resumed.model) == bytes(whole.model))
-    #expect(resumed.split == whole.split)
+    try expectSameEnd(settings, seed: 4, stopAt: stopAt)
   }
 
   @Test("A checkpoint keeps the suspected classes")
