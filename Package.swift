@@ -9,7 +9,7 @@ let package = Package(
       name: "Bulwark",
       targets: [
         "BulwarkTensor", "BulwarkNN", "BulwarkData", "BulwarkStore", "BulwarkTraining",
-        "BulwarkPoisoning", "BulwarkDefense", "BulwarkUnlearning",
+        "BulwarkPoisoning", "BulwarkDefense", "BulwarkUnlearning", "BulwarkWatermark",
       ]),
     // Loaded at run time by CTorch, so that a tool that computes nothing does not pay for LibTorch.
     .library(name: "BulwarkTorchShim", type: .dynamic, targets: ["CTorchShim"]),
@@ -47,10 +47,11 @@ let package = Package(
     .target(name: "BulwarkPoisoning", dependencies: ["BulwarkTraining"]),
     .target(name: "BulwarkDefense", dependencies: ["BulwarkTraining"]),
     .target(name: "BulwarkUnlearning", dependencies: ["BulwarkTraining", "CSVM"]),
+    .target(name: "BulwarkWatermark", dependencies: ["BulwarkTraining"]),
     .executableTarget(
       name: "bulwark",
       dependencies: [
-        "BulwarkPoisoning", "BulwarkDefense", "BulwarkUnlearning",
+        "BulwarkPoisoning", "BulwarkDefense", "BulwarkUnlearning", "BulwarkWatermark",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .testTarget(name: "BulwarkTensorTests", dependencies: ["BulwarkTensor"]),
@@ -65,6 +66,7 @@ let package = Package(
     .testTarget(
       name: "BulwarkUnlearningTests", dependencies: ["BulwarkUnlearning", "BulwarkPoisoning"],
       resources: [.copy("Fixtures")]),
+    .testTarget(name: "BulwarkWatermarkTests", dependencies: ["BulwarkWatermark"]),
     .testTarget(
       name: "CommandLineTests",
       dependencies: ["bulwark", "BulwarkData", "BulwarkNN", "BulwarkStore", "BulwarkTraining"],
