@@ -40,6 +40,20 @@ import Testing
       model.state.parameters.filter { model.isHead($0.name) }.map(\.tensor.count) == [5120, 10])
   }
 
+  /// The counts of He et al. 2016 (0.27 M for ResNet-20) plus the 1×1 shortcuts of option B.
+  @Test(arguments: [("resnet8", 78_042), ("resnet14", 175_258), ("resnet20", 272_474)])
+  func parameterCountsOfNarrowResNets(_ name: String, _ count: Int) throws {
+    let family = try #require(Architecture.Family(rawValue: name))
+    let model = try Architecture(family, width: 16, classes: 10).build(key: RandomKey(seed: 0))
+    #expect(model.state.parameterCount == count)
+    // Without the two shortcuts: their convolutions of 16·32 and 32·64 weights, and 2·(32 + 64).
+    let shortcuts = model.state.parameters.filter { $0.name.contains("downsample") }
+    #expect(shortcuts.reduce(0) { $0 + $1.tensor.count } == 512 + 2048 + 192)
+    #expect(model.state["layer3.0.conv2.weight"]?.shape == [64, 64, 3, 3])
+    #expect(model.state["layer4.0.conv1.weight"] == nil)
+    #expect(model.headName == "fc")
+  }
+
   @Test func distributions() throws {
     let model = try Architecture(.resNet18, width: 32, classes: 10).build(key: RandomKey(seed: 3))
     for entry in model.state.entries {

@@ -4,6 +4,10 @@ import BulwarkTensor
 public struct Architecture: Hashable, Sendable, Codable {
   /// Family and depth.
   public enum Family: String, Sendable, Codable, CaseIterable {
+    /// Narrow ResNets of three stages (He et al. 2016, section 4.2): 6n + 2 layers, published width 16.
+    case resNet8 = "resnet8"
+    case resNet14 = "resnet14"
+    case resNet20 = "resnet20"
     case resNet18 = "resnet18"
     case resNet34 = "resnet34"
     case vgg16 = "vgg16_bn"
@@ -23,7 +27,8 @@ public struct Architecture: Hashable, Sendable, Codable {
   public var family: Family
   /// First layers.
   public var stem: Stem
-  /// Channels of the first stage: 64 is the published size, 16 a quarter as wide.
+  /// Channels of the first stage: 64 is the published size, 16 a quarter as wide; resnet8, resnet14
+  /// and resnet20 are published at 16.
   public var width: Int
   /// Number of classes.
   public var classes: Int

@@ -26,6 +26,15 @@ public final class ImageClassifier {
     state = ParameterStore(key: key, device: device)
     let root = state.root
     switch architecture.family {
+    case .resNet8:
+      backbone = try ResNet(root, architecture, blocks: [1, 1, 1])
+      headName = "fc"
+    case .resNet14:
+      backbone = try ResNet(root, architecture, blocks: [2, 2, 2])
+      headName = "fc"
+    case .resNet20:
+      backbone = try ResNet(root, architecture, blocks: [3, 3, 3])
+      headName = "fc"
     case .resNet18:
       backbone = try ResNet(root, architecture, blocks: [2, 2, 2, 2])
       headName = "fc"

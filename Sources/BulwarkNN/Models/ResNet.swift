@@ -4,6 +4,11 @@ import BulwarkTensor
 ///
 /// Channels width, 2·width, 4·width, 8·width at strides 1, 2, 2, 2; global average pooling. The
 /// CIFAR stem is the one of DBD's official code: 3×3 stride 1 without pooling.
+///
+/// With three stages of n blocks it is the CIFAR network of section 4.2, 6n + 2 layers deep: 16, 32, 64
+/// channels at width 16. Deviation: where the shape changes the shortcut is a 1×1 convolution with
+/// normalization (option B), as in every other network here; the paper's CIFAR networks pad with
+/// zeros (option A), which has no parameters and the same accuracy within its noise.
 struct ResNet: Backbone {
   let stem: Conv2d
   let stemNorm: BatchNorm
