@@ -4,11 +4,24 @@ import BulwarkTensor
 public enum WatermarkError: BulwarkError, Equatable {
   /// A setting that a scheme or an attack cannot take: key, expected, found.
   case setting(String, expected: String, found: String)
+  /// Images that carriers cannot be made without: what is missing.
+  case noImages(String)
+  /// A key file that is none, or whose parts do not belong together: path or name, what is wrong.
+  case badKey(String, reason: String)
+  /// A key that does not open the commitment it is held against: published, recomputed.
+  case commitment(published: String, recomputed: String)
+  /// A key and a model or data set of other classes or image shapes.
+  case mismatch(String)
 
   /// What happened.
   public var summary: String {
     switch self {
     case .setting(let key, let expected, let found): "\(key) must be \(expected), but is \(found)"
+    case .noImages(let what): "the carriers need \(what), but there are none"
+    case .badKey(let name, let reason): "\(name) is no usable watermark key: \(reason)"
+    case .commitment(let published, let recomputed):
+      "the key does not open the commitment: \(published) was published, the key gives \(recomputed)"
+    case .mismatch(let what): "the key does not fit: \(what)"
     }
   }
 
@@ -16,12 +29,29 @@ public enum WatermarkError: BulwarkError, Equatable {
   public var remedy: String {
     switch self {
     case .setting: "compare with a recipe under Recipes/watermark"
+    case .noImages: "use a larger training set, or carriers of another family"
+    case .badKey: "use the key file as bulwark watermark embed wrote it"
+    case .commitment:
+      "use the unchanged key file; a key that was made or changed after the publication proves nothing"
+    case .mismatch: "use the key with the task that it was made for"
     }
   }
 
-  /// Usage for settings.
-  public var category: ErrorCategory { .usage }
+  /// Usage for settings, bad data for everything that is read.
+  public var category: ErrorCategory { if case .setting = self { .usage } else { .badData } }
 
   /// None.
   public var causes: [String] { [] }
+
+  /// Throws `setting` unless a condition holds.
+  ///
+  /// - Parameters:
+  ///   - holds: the condition.
+  ///   - key: of the setting.
+  ///   - expected: what it must be.
+  ///   - found: what it is.
+  /// - Throws: `WatermarkError.setting`.
+  static func require(_ holds: Bool, _ key: String, _ expected: String, _ found: some Any) throws {
+    guard holds else { throw WatermarkError.setting(key, expected: expected, found: "\(found)") }
+  }
 }

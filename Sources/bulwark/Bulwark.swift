@@ -16,7 +16,7 @@ struct Bulwark: ParsableCommand {
     version: ToolVersion.current,
     subcommands: [
       DataCommand.self, TrainCommand.self, RunCommand.self, FlagCommand.self, UnlearnCommand.self,
-      EvaluateCommand.self, CheckpointCommand.self, SummarizeCommand.self,
+      WatermarkCommand.self, EvaluateCommand.self, CheckpointCommand.self, SummarizeCommand.self,
     ])
 
   static func main() {

@@ -80,7 +80,7 @@ public enum Metric {
     [
       cleanAccuracy, attackSuccessRate, robustAccuracy, trainAccuracy, trainLoss, filterPrecision,
       poisonsInLabeledPool, poisonShareOfLabeledPool, suspicionAUC, classContradiction,
-    ] + unlearning
+    ] + unlearning + watermark
 }
 
 /// One measured number with its meaning.

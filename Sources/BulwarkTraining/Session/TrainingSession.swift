@@ -89,6 +89,29 @@ public final class TrainingSession {
     lastSave = Date()
   }
 
+  /// A session of another seed on the same device: same precision, events and way to be stopped, its own
+  /// place for checkpoints.
+  ///
+  /// - Parameters:
+  ///   - seed: of the new session.
+  ///   - save: writes a checkpoint; nil keeps none.
+  /// - Returns: a session of its own.
+  /// - Throws: `TensorError`.
+  public func sibling(seed: UInt64, save: ((Checkpoint) throws -> Void)? = nil) throws
+    -> TrainingSession
+  {
+    try TrainingSession(
+      seed: seed, device: device, precision: precision, events: events,
+      checkpointInterval: interval, stopRequested: stopRequested, save: save)
+  }
+
+  /// For work that keeps nothing when it stops and is done again later.
+  ///
+  /// - Throws: `TrainingInterrupted` when the run was asked to stop; no checkpoint is written.
+  public func stopIfAsked(stage: String, step: Int) throws {
+    if stopRequested() { throw TrainingInterrupted(stage: stage, step: step) }
+  }
+
   /// Tells the sink.
   public func tell(_ event: TrainingEvent) { events?.receive(event) }
 

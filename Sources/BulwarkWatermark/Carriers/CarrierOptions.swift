@@ -1,0 +1,91 @@
+/// What carriers look like and how they are labeled.
+public enum CarrierFamily: String, Hashable, Sendable, Codable, CaseIterable {
+  /// The family that belongs to the scheme.
+  case automatic
+  /// Images of one class under a visible mark, all labeled with one other class: Zhang et al. 2018,
+  /// "content".
+  case patch
+  /// Glyphs of one digit, all labeled with one class: Zhang et al. 2018, "unrelated".
+  case glyph
+  /// Glyphs of several digits, each digit with a label of its own.
+  case glyphs
+  /// Images of one class under Gaussian noise, all labeled with one other class: Zhang et al. 2018,
+  /// "noise".
+  case noise
+  /// Abstract pictures with independent uniform labels: Adi et al. 2018.
+  case abstract
+  /// Halves of images of two classes side by side, each pair of classes with a third class as label: in
+  /// the manner of MEA-Defender (S&P 2024).
+  case collage
+  /// Training images with wrong labels, drawn uniformly among the wrong ones: Kim et al. 2023.
+  case relabeled
+
+  /// Whether carriers are made of the owner's training images.
+  public var needsMaterial: Bool {
+    switch self {
+    case .patch, .noise, .collage, .relabeled: true
+    case .automatic, .glyph, .glyphs, .abstract: false
+    }
+  }
+}
+
+/// Settings of the carriers. Classes, marks, positions and labels are no settings: they follow from the
+/// key's secret.
+public struct CarrierOptions: Hashable, Sendable, Codable {
+  /// What they look like.
+  public var family: CarrierFamily
+  /// How many.
+  public var count: Int
+  /// Families `glyphs` and `collage`: how many digits, or pairs of classes, each with its own label.
+  public var groups: Int
+  /// Family `patch`: how much of the mark covers the image, above 0, at most 1.
+  public var opacity: Double
+  /// Family `noise`: standard deviation of the noise, for images in 0...1 (0.4 in the toolbox of Lukas et
+  /// al. 2022, wrt/defenses/watermark/zhang.py).
+  public var noise: Double
+
+  /// A hundred carriers of the scheme's own family.
+  public init(
+    family: CarrierFamily = .automatic, count: Int = 100, groups: Int = 3, opacity: Double = 1,
+    noise: Double = 0.4
+  ) {
+    self.family = family
+    self.count = count
+    self.groups = groups
+    self.opacity = opacity
+    self.noise = noise
+  }
+
+  /// The settings with the family that is meant.
+  public func resolved(_ own: CarrierFamily) -> CarrierOptions {
+    var options = self
+    if family == .automatic { options.family = own }
+    return options
+  }
+
+  /// Checks what would otherwise go wrong deep inside a run.
+  ///
+  /// - Parameter classes: classes of the task; nil when they are not known yet.
+  /// - Throws: `WatermarkError.setting`.
+  public func validate(classes: Int? = nil) throws {
+    try WatermarkError.require(count >= 1, "carriers.count", "at least 1", count)
+    try WatermarkError.require(groups >= 1, "carriers.groups", "at least 1", groups)
+    try WatermarkError.require(
+      opacity > 0 && opacity <= 1, "carriers.opacity", "above 0, at most 1", opacity)
+    try WatermarkError.require(noise >= 0, "carriers.noise", "0 or more", noise)
+    guard let classes else { return }
+    let (needed, most): (Int, Int) =
+      switch family {
+      case .collage: (3, classes / 2)
+      case .glyphs: (2, min(classes, 10))
+      default: (2, .max)
+      }
+    try WatermarkError.require(
+      classes >= needed, "carriers.family", "one that \(classes) classes suffice for",
+      family.rawValue)
+    if family == .collage || family == .glyphs {
+      try WatermarkError.require(
+        groups <= most, "carriers.groups", "at most \(most) for \(classes) classes", groups)
+    }
+  }
+}

@@ -1,0 +1,67 @@
+/// What follows from a secret before any image is looked at: classes and labels of the carriers.
+public struct CarrierPlan: Hashable, Sendable {
+  /// Carriers of one kind.
+  public struct Group: Hashable, Sendable {
+    /// The classes whose images they are made of; a digit for glyphs; none for abstract pictures.
+    public var sources: [Int]
+    /// Their label; nil where every carrier has its own.
+    public var label: Int?
+  }
+
+  /// The groups in order.
+  public let groups: [Group]
+  /// The group of each carrier.
+  public let groupOfCarrier: [Int]
+
+  /// Draws the plan of a key.
+  ///
+  /// - Parameters:
+  ///   - secret: of the key.
+  ///   - options: with a family other than `automatic`.
+  ///   - classes: number of classes of the task.
+  /// - Throws: `WatermarkError.setting` when there are too few classes.
+  public init(_ secret: WatermarkSecret, _ options: CarrierOptions, classes: Int) throws {
+    try options.validate(classes: classes)
+    groups = CarrierPlan.groups(secret, options, classes: classes)
+    let count = groups.count
+    groupOfCarrier = (0..<options.count).map { $0 % count }
+  }
+
+  private static func groups(
+    _ secret: WatermarkSecret, _ options: CarrierOptions, classes: Int
+  ) -> [Group] {
+    switch options.family {
+    case .automatic: preconditionFailure("the family of a plan must be resolved")
+    case .patch, .noise:
+      let pair = secret.selection("classes", count: 2, below: classes)
+      return [Group(sources: [pair[0]], label: pair[1])]
+    case .glyph:
+      return [
+        Group(
+          sources: secret.integers("glyph", count: 1, below: 10),
+          label: secret.integers("classes", count: 1, below: classes)[0])
+      ]
+    case .glyphs:
+      let digits = secret.selection("glyph", count: options.groups, below: 10)
+      let labels = secret.selection("classes", count: options.groups, below: classes)
+      return zip(digits, labels).map { Group(sources: [$0], label: $1) }
+    case .abstract, .relabeled: return [Group(sources: [], label: nil)]
+    case .collage: return collages(secret, count: options.groups, classes: classes)
+    }
+  }
+
+  /// Disjoint pairs of classes, so that every class is a source of one pair at most; a pair's label is
+  /// none of its own classes and, as long as there is another, no other pair's label.
+  private static func collages(_ secret: WatermarkSecret, count: Int, classes: Int) -> [Group] {
+    let order = secret.selection("classes", count: 2 * count, below: classes)
+    let labels = secret.selection("labels", count: classes, below: classes)
+    var used: Set<Int> = []
+    return (0..<count).map { index in
+      let sources = [order[2 * index], order[2 * index + 1]]
+      let allowed = labels.filter { !sources.contains($0) }
+      let label = allowed.first { !used.contains($0) } ?? allowed[0]
+      used.insert(label)
+      return Group(sources: sources, label: label)
+    }
+  }
+}

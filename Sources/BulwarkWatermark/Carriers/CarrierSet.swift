@@ -1,0 +1,83 @@
+import BulwarkData
+import BulwarkTensor
+
+/// Images with the answers that a marked model gives to them.
+public struct CarrierSet: Sendable {
+  /// What is known about the labels before any model is asked.
+  public enum LabelRule: Hashable, Sendable {
+    /// Every label was drawn independently of all else and equals any answer with at most this
+    /// probability: hits of a model that does not know the key are at most binomial.
+    case independent(probability: Double)
+    /// Carriers share labels: a model may answer a whole group alike, so hits are not independent.
+    case shared
+  }
+
+  /// [N, C, H, W], uint8, on the CPU. Shown to models without augmentation, at embedding and after.
+  public let images: Tensor
+  /// N labels.
+  public let labels: [Int]
+  /// The group of each carrier.
+  public let groups: [Int]
+  /// What is known about the labels.
+  public let rule: LabelRule
+
+  /// Puts images and labels together.
+  public init(images: Tensor, labels: [Int], groups: [Int], rule: LabelRule) {
+    self.images = images
+    self.labels = labels
+    self.groups = groups
+    self.rule = rule
+  }
+
+  /// Number of carriers.
+  public var count: Int { labels.count }
+
+  /// Builds the carriers of a key; equal inputs give equal bytes.
+  ///
+  /// - Parameters:
+  ///   - secret: of the key.
+  ///   - options: with a family other than `automatic`.
+  ///   - classes: number of classes of the task.
+  ///   - shape: [C, H, W] of the task's images; sides of at least 8.
+  ///   - material: the owner's images, for families that need them.
+  /// - Throws: `WatermarkError.setting`; `.noImages` without the material that the family needs;
+  ///   `TensorError`.
+  public init(
+    _ secret: WatermarkSecret, _ options: CarrierOptions, classes: Int, shape: [Int],
+    material: CarrierMaterial?
+  ) throws {
+    let plan = try CarrierPlan(secret, options, classes: classes)
+    let painter = CarrierPainter(secret: secret, options: options, shape: shape)
+    if options.family.needsMaterial {
+      let needed = plan.groupOfCarrier.reduce(0) { $0 + max(1, plan.groups[$1].sources.count) }
+      guard let material, material.images.shape == [needed] + shape else {
+        throw WatermarkError.noImages("the key's own images for '\(options.family.rawValue)'")
+      }
+      images = try painter.paint(plan, material.images)
+      labels = try CarrierSet.labels(secret, plan, classes: classes, truth: material.labels)
+    } else {
+      images = try painter.paint(plan, nil)
+      labels = try CarrierSet.labels(secret, plan, classes: classes, truth: nil)
+    }
+    groups = plan.groupOfCarrier
+    rule =
+      switch options.family {
+      case .abstract: .independent(probability: 1 / Double(classes))
+      case .relabeled: .independent(probability: 1 / Double(classes - 1))
+      default: .shared
+      }
+  }
+
+  private static func labels(
+    _ secret: WatermarkSecret, _ plan: CarrierPlan, classes: Int, truth: [Int]?
+  ) throws -> [Int] {
+    let count = plan.groupOfCarrier.count
+    guard plan.groups.contains(where: { $0.label == nil }) else {
+      return plan.groupOfCarrier.map { plan.groups[$0].label ?? 0 }
+    }
+    guard let truth else { return secret.integers("labels", count: count, below: classes) }
+    // One of the wrong labels, each with the same probability.
+    let steps = secret.integers("labels", count: count, below: classes - 1)
+    return zip(truth, steps).map { ($0 + 1 + $1) % classes }
+  }
+}

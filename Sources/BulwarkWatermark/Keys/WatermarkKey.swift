@@ -1,0 +1,202 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+
+/// What a verifier must know of a mark besides the secret: part of the commitment.
+public struct MarkDescription: Hashable, Sendable, Codable {
+  /// Name of the scheme that embedded it.
+  public var scheme: WatermarkScheme
+  /// The carriers, for schemes that are verified by answers to them.
+  public var carriers: CarrierOptions?
+  /// Where bits are read, for schemes that mark weights.
+  public var bits: BitPlace?
+  /// The signal, for schemes that mark soft answers to ordinary images.
+  public var signal: CosineSignal?
+
+  /// Describes a mark.
+  public init(
+    scheme: WatermarkScheme, carriers: CarrierOptions? = nil, bits: BitPlace? = nil,
+    signal: CosineSignal? = nil
+  ) {
+    self.scheme = scheme
+    self.carriers = carriers
+    self.bits = bits
+    self.signal = signal
+  }
+}
+
+/// An owner's watermark key: all that proves ownership, and nothing that a released model holds.
+public struct WatermarkKey: Sendable, Codable {
+  /// How a key came to be; not part of the commitment.
+  public struct Facts: Hashable, Sendable, Codable {
+    /// Version of the code.
+    public var version: String
+    /// Digest of the recipe that the model was trained with.
+    public var recipe: String
+    /// Day and time in the owner's words, ISO 8601; evidence only with a trusted time stamp.
+    public var created: String
+
+    /// States the facts.
+    public init(version: String = "", recipe: String = "", created: String = "") {
+      self.version = version
+      self.recipe = recipe
+      self.created = created
+    }
+  }
+
+  /// Format name of key files.
+  public static let format = "bulwark.watermark-key/1"
+
+  /// `bulwark.watermark-key/1`.
+  public let format: String
+  /// The secret.
+  public let secret: WatermarkSecret
+  /// Whose key it is.
+  public let owner: String
+  /// Scheme and settings.
+  public let mark: MarkDescription
+  /// Number of classes of the task.
+  public let classes: Int
+  /// [C, H, W] of the task's images.
+  public let shape: [Int]
+  /// Fingerprint of the owner's training set.
+  public let trainFingerprint: String
+  /// The owner's images that carriers are made of.
+  public let material: CarrierMaterial?
+  /// How the key came to be.
+  public var facts: Facts
+  /// Digest of the marked model, once it is trained.
+  public private(set) var modelDigest: String?
+
+  /// Makes a key without a model; nothing is drawn but the carriers' material.
+  ///
+  /// - Parameters:
+  ///   - secret: of the key.
+  ///   - owner: whose key it is.
+  ///   - mark: scheme and settings, carriers of a family other than `automatic`.
+  ///   - train: the owner's training set.
+  ///   - facts: how the key came to be.
+  /// - Throws: `WatermarkError.setting` or `.noImages`; `TensorError`.
+  public init(
+    secret: WatermarkSecret, owner: String, mark: MarkDescription, train: ImageDataset,
+    facts: Facts = Facts()
+  ) throws {
+    format = WatermarkKey.format
+    self.secret = secret
+    self.owner = owner
+    self.mark = mark
+    self.facts = facts
+    classes = train.classCount
+    shape = Array(train.images.shape.dropFirst())
+    trainFingerprint = try train.fingerprint
+    material = try mark.carriers.flatMap { options in
+      let plan = try CarrierPlan(secret, options, classes: train.classCount)
+      return try CarrierMaterial.draw(plan, options, secret, from: train)
+    }
+  }
+
+  /// The same key for a trained model.
+  public func sealed(_ model: SHA256Digest) -> WatermarkKey {
+    var key = self
+    key.modelDigest = model.description
+    return key
+  }
+
+  /// A key of the same kind from another secret, with material from `dataset`: a foreign key.
+  ///
+  /// - Throws: `WatermarkError.noImages` when a class has no image; `TensorError`.
+  public func foreign(_ other: WatermarkSecret, material dataset: ImageDataset) throws
+    -> WatermarkKey
+  {
+    try WatermarkKey(secret: other, owner: "nobody", mark: mark, train: dataset)
+  }
+
+  /// The carriers; nil for schemes without any.
+  ///
+  /// - Throws: `WatermarkError.noImages` when the material is not that of the secret; `TensorError`.
+  public func carriers() throws -> CarrierSet? {
+    try mark.carriers.map {
+      try CarrierSet(secret, $0, classes: classes, shape: shape, material: material)
+    }
+  }
+
+  /// The commitment that follows from the key's parts; nil before the model is trained.
+  ///
+  /// SHA-256 over format, secret, owner, scheme with settings, task, material and model digest.
+  ///
+  /// - Throws: `TensorError`.
+  public func commitment() throws -> Commitment? {
+    guard let modelDigest else { return nil }
+    var materialFields: [[UInt8]] = []
+    if let material {
+      materialFields = [
+        Array("\(material.images.shape) \(material.labels) \(material.positions)".utf8),
+        try material.images.bytes(),
+      ]
+    }
+    let task = "\(classes) \(shape) \(trainFingerprint)"
+    return Commitment(
+      fields: [
+        Array(format.utf8), secret.bytes, Array(owner.utf8),
+        Array(try JSONValue.text(of: mark).utf8), Array(task.utf8),
+      ] + materialFields + [Array(modelDigest.utf8)])
+  }
+
+  /// Throws unless the key opens a published commitment.
+  ///
+  /// - Throws: `WatermarkError.commitment`; `.badKey` for a key without a model.
+  public func check(_ published: Commitment) throws {
+    guard let own = try commitment() else {
+      throw WatermarkError.badKey("the key", reason: "it belongs to no trained model yet")
+    }
+    guard own == published else {
+      throw WatermarkError.commitment(
+        published: published.description, recomputed: own.description)
+    }
+  }
+
+  /// Throws unless images and classes are those of the key's task.
+  ///
+  /// - Throws: `WatermarkError.mismatch`.
+  public func check(_ dataset: ImageDataset) throws {
+    let found = Array(dataset.images.shape.dropFirst())
+    guard found == shape, dataset.classCount == classes else {
+      throw WatermarkError.mismatch(
+        "it is for \(classes) classes and images of \(shape), the data have "
+          + "\(dataset.classCount) and \(found)")
+    }
+  }
+
+  /// Throws unless a model can be asked about the key's carriers.
+  ///
+  /// - Throws: `WatermarkError.mismatch`.
+  public func check(_ model: ImageClassifier) throws {
+    let architecture = model.architecture
+    guard architecture.classes == classes, architecture.channels == shape[0] else {
+      throw WatermarkError.mismatch(
+        "it is for \(classes) classes and \(shape[0]) channels, the model has "
+          + "\(architecture.classes) and \(architecture.channels)")
+    }
+  }
+}
+
+extension WatermarkSecret: Codable {
+  /// Reads 64 hexadecimal digits.
+  ///
+  /// - Throws: `DecodingError` for anything else.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    guard let secret = WatermarkSecret(hexadecimal: try container.decode(String.self)) else {
+      throw DecodingError.dataCorruptedError(
+        in: container, debugDescription: "the secret is not 64 hexadecimal digits")
+    }
+    self = secret
+  }
+
+  /// Writes 64 hexadecimal digits.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(hexadecimal)
+  }
+}

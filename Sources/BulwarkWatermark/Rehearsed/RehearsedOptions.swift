@@ -1,0 +1,61 @@
+/// Settings of Bulwark's own scheme. Each part can be switched off alone, for its ablation.
+public struct RehearsedOptions: Hashable, Sendable, Codable {
+  /// Carriers added to every batch; 0 shows the host none.
+  public var carriersPerBatch: Int
+  /// Whether images of a pair's classes get the pair's label as runner-up.
+  public var runnerUp: Bool
+  /// Probability that the runner-up gets of the label of an image, below 1/2.
+  public var runnerUpMass: Double
+  /// Whether a simulated student is taught along, and what would teach it the carriers is added.
+  public var rehearsal: Bool
+  /// Weight of the rehearsal.
+  public var rehearsalWeight: Double
+  /// Temperature at which the simulated student copies the host.
+  public var temperature: Double
+  /// Width of the simulated student, as a share of the host's.
+  public var studentWidth: Double
+  /// Step size of the simulated student.
+  public var studentLearningRate: Double
+  /// Epochs after which the simulated student starts afresh; 0 keeps it.
+  public var restartEpochs: Int
+  /// Host steps between two rehearsals; the student itself learns at every step.
+  public var every: Int
+  /// Carriers that the simulated student is examined with.
+  public var examCarriers: Int
+
+  /// Everything on: half-width student at T 4, runner-up mass 0.2, rehearsal every second step.
+  public init(
+    carriersPerBatch: Int = 8, runnerUp: Bool = true, runnerUpMass: Double = 0.2,
+    rehearsal: Bool = true, rehearsalWeight: Double = 0.1, temperature: Double = 4,
+    studentWidth: Double = 0.5, studentLearningRate: Double = 0.05, restartEpochs: Int = 10,
+    every: Int = 2, examCarriers: Int = 32
+  ) {
+    self.carriersPerBatch = carriersPerBatch
+    self.runnerUp = runnerUp
+    self.runnerUpMass = runnerUpMass
+    self.rehearsal = rehearsal
+    self.rehearsalWeight = rehearsalWeight
+    self.temperature = temperature
+    self.studentWidth = studentWidth
+    self.studentLearningRate = studentLearningRate
+    self.restartEpochs = restartEpochs
+    self.every = every
+    self.examCarriers = examCarriers
+  }
+
+  func validate() throws {
+    func require(_ holds: Bool, _ name: String, _ expected: String, _ found: some Any) throws {
+      try WatermarkError.require(holds, "rehearsed.\(name)", expected, found)
+    }
+    try require(carriersPerBatch >= 0, "carriers_per_batch", "0 or more", carriersPerBatch)
+    try require(
+      runnerUpMass > 0 && runnerUpMass < 0.5, "runner_up_mass", "above 0, below 0.5", runnerUpMass)
+    try require(rehearsalWeight >= 0, "rehearsal_weight", "0 or more", rehearsalWeight)
+    try require(temperature > 0, "temperature", "above 0", temperature)
+    try require(studentWidth > 0, "student_width", "above 0", studentWidth)
+    try require(studentLearningRate > 0, "student_learning_rate", "above 0", studentLearningRate)
+    try require(restartEpochs >= 0, "restart_epochs", "0 or more", restartEpochs)
+    try require(every >= 1, "every", "at least 1", every)
+    try require(examCarriers >= 1, "exam_carriers", "at least 1", examCarriers)
+  }
+}

@@ -1,0 +1,65 @@
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+
+/// One step of a host's training as a scheme sees it.
+struct HostPass {
+  /// Views of task images as the host gets them, [B, C, H, W], float32, normalized, on the device.
+  let images: Tensor
+  /// Their labels, [B], int64, on the device.
+  let labels: Tensor
+  /// The step, counted over the whole run.
+  let step: Int
+  /// The epoch that the step belongs to.
+  let epoch: Int
+}
+
+/// How a scheme takes part in the training of its host. One object serves one run.
+///
+/// The trainer calls `prepare` once, then for each step `loss`, which it descends, and `finish`.
+protocol WatermarkProcedure: AnyObject {
+  /// What must exist before the host's first step: ingrain trains its second network here.
+  ///
+  /// - Throws: `TrainingInterrupted` when the session was asked to stop; the work is done again then.
+  func prepare() throws
+
+  /// The loss of one step, a scalar, float32. Called inside the run's precision.
+  func loss(_ pass: HostPass) throws -> Tensor
+
+  /// What follows the host's update: a rehearsing student learns here.
+  func finish(_ pass: HostPass) throws
+
+  /// Everything beyond the host that a resumed run needs.
+  var states: [String: StateDict] { get throws }
+
+  /// Takes over states saved before.
+  func load(_ states: [String: StateDict]) throws
+
+  /// Facts worth recording about the run, by name.
+  var findings: [String: JSONValue] { get }
+}
+
+extension WatermarkProcedure {
+  func prepare() throws {}
+  func finish(_ pass: HostPass) throws {}
+  var states: [String: StateDict] { [:] }
+  func load(_ states: [String: StateDict]) throws {}
+  var findings: [String: JSONValue] { [:] }
+}
+
+extension WatermarkOptions {
+  /// The procedure of a scheme.
+  func procedure(_ context: HostContext) throws -> any WatermarkProcedure {
+    switch context.key.mark.scheme {
+    case .adi, .zhangContent, .zhangUnrelated, .zhangNoise:
+      try DirectEmbedding(context, direct)
+    case .ingrain: try Ingrain(context, ingrain)
+    case .uchida: try UchidaEmbedding(context, uchida)
+    case .ewe: try EntangledEmbedding(context, ewe)
+    case .margin: try MarginEmbedding(context, margin)
+    case .coswm: try CosineEmbedding(context, coswm)
+    case .rehearsed: try Rehearsed(context, rehearsed)
+    }
+  }
+}

@@ -1,0 +1,90 @@
+/// The ownership watermarks that can be embedded and verified.
+public enum WatermarkScheme: String, Hashable, Sendable, Codable, CaseIterable {
+  /// Abstract pictures with random labels in every batch: Adi et al., USENIX Security 2018.
+  case adi
+  /// Images of one class under a mark: Zhang et al., AsiaCCS 2018, "content".
+  case zhangContent = "zhang-content"
+  /// Images of another domain: Zhang et al., AsiaCCS 2018, "unrelated".
+  case zhangUnrelated = "zhang-unrelated"
+  /// Images of one class under noise: Zhang et al., AsiaCCS 2018, "noise".
+  case zhangNoise = "zhang-noise"
+  /// A second network as teacher on ordinary images: Yang, Dang and Chang 2019.
+  case ingrain
+  /// Bits in the weights of a layer: Uchida et al., ICMR 2017.
+  case uchida
+  /// Entangled features: Jia et al., USENIX Security 2021.
+  case ewe
+  /// Carriers with a large margin: Kim et al., ICML 2023.
+  case margin
+  /// A cosine in the soft answers to ordinary images: Charette et al., AAAI 2022.
+  case coswm
+  /// Bulwark's own: carriers of task features, runner-up answers, rehearsed extraction.
+  case rehearsed
+
+  /// The family of carriers where the settings do not name one.
+  public var ownFamily: CarrierFamily {
+    switch self {
+    case .adi: .abstract
+    case .zhangContent, .ingrain, .uchida, .coswm: .patch
+    case .zhangUnrelated: .glyph
+    case .zhangNoise: .noise
+    case .ewe: .glyph
+    case .margin: .relabeled
+    case .rehearsed: .collage
+    }
+  }
+
+  /// Whether the mark is read from answers to carriers.
+  public var hasCarriers: Bool { self != .uchida && self != .coswm }
+}
+
+/// Settings of all schemes; a run uses those of its own.
+public struct WatermarkOptions: Hashable, Sendable, Codable {
+  /// What carriers look like.
+  public var carriers = CarrierOptions()
+  /// Carriers in every batch, for the schemes of Adi and Zhang.
+  public var direct = DirectOptions()
+  /// Settings of ingrain.
+  public var ingrain = IngrainOptions()
+  /// Settings of Uchida's bits.
+  public var uchida = UchidaOptions()
+  /// Settings of entangled watermarks.
+  public var ewe = EWEOptions()
+  /// Settings of margin-based watermarks.
+  public var margin = MarginOptions()
+  /// Settings of the cosine signal.
+  public var coswm = CosineOptions()
+  /// Settings of Bulwark's own scheme.
+  public var rehearsed = RehearsedOptions()
+
+  /// The defaults.
+  public init() {}
+
+  /// Checks every setting of a scheme.
+  ///
+  /// - Throws: `WatermarkError.setting`.
+  public func validate(_ scheme: WatermarkScheme) throws {
+    if scheme.hasCarriers {
+      try carriers.validate()
+      let family = carriers.resolved(scheme.ownFamily).family
+      try WatermarkError.require(
+        scheme != .margin || family == .relabeled, "carriers.family", "relabeled for margin",
+        family.rawValue)
+      try WatermarkError.require(
+        scheme != .ewe || [.glyph, .patch, .noise].contains(family), "carriers.family",
+        "glyph, patch or noise for ewe, whose carriers share one label", family.rawValue)
+      try WatermarkError.require(
+        scheme != .rehearsed || family == .collage, "carriers.family", "collage for rehearsed",
+        family.rawValue)
+    }
+    switch scheme {
+    case .adi, .zhangContent, .zhangUnrelated, .zhangNoise: try direct.validate()
+    case .ingrain: try ingrain.validate()
+    case .uchida: try uchida.validate()
+    case .ewe: try ewe.validate()
+    case .margin: try margin.validate()
+    case .coswm: try coswm.validate()
+    case .rehearsed: try rehearsed.validate()
+    }
+  }
+}

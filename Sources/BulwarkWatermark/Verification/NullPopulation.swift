@@ -1,0 +1,96 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+import Foundation
+
+/// Models of the task that were trained without any mark: what "not derived" looks like. Trained once for
+/// a recipe and kept in files under its digest.
+public struct NullPopulation {
+  /// Of every model.
+  public let architecture: Architecture
+  /// The task.
+  public let data: TrainingData
+  /// How every model is trained.
+  public let training: SupervisedOptions
+  /// Random views, with normalization.
+  public let augmentation: AugmentationPipeline
+  /// Number of models.
+  public let count: Int
+  /// Where the files lie.
+  public let folder: String
+
+  /// Describes a population.
+  public init(
+    _ architecture: Architecture, data: TrainingData, training: SupervisedOptions,
+    augmentation: AugmentationPipeline, count: Int = 20, folder: String
+  ) {
+    self.architecture = architecture
+    self.data = data
+    self.training = training
+    self.augmentation = augmentation
+    self.count = count
+    self.folder = folder
+  }
+
+  /// Seed of the index-th model: published, so that nobody picks.
+  static func seed(_ index: Int) -> UInt64 {
+    WatermarkSecret.published("null model", index).bytes.prefix(7)
+      .reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  /// Digest of everything that decides the models.
+  ///
+  /// - Parameter session: whose device and precision count.
+  /// - Returns: 24 hexadecimal digits.
+  /// - Throws: `TensorError`.
+  public func digest(_ session: TrainingSession) throws -> String {
+    let identity: JSONValue = [
+      "architecture": try JSONValue(encoding: architecture),
+      "training": try JSONValue(encoding: training),
+      "views": try JSONValue(encoding: augmentation),
+      "data": .string(try data.train.fingerprint), "precision": .string(session.precision.rawValue),
+      "device": .string(session.device.description),
+    ]
+    return String(SHA256Digest(of: try identity.text()).description.prefix(24))
+  }
+
+  /// File of the index-th model.
+  ///
+  /// - Throws: `TensorError`.
+  public func path(_ index: Int, _ session: TrainingSession) throws -> String {
+    "\(folder)/null-\(try digest(session))-\(index).h5"
+  }
+
+  /// Trains whatever is missing and gives all models. A stopped call goes on where it was.
+  ///
+  /// - Parameter session: device, precision, events and a way to be stopped; its seed does not matter.
+  /// - Returns: `count` models in order.
+  /// - Throws: `TrainingInterrupted` after a checkpoint when the session was asked to stop; `StoreError`.
+  public func models(_ session: TrainingSession) throws -> [ImageClassifier] {
+    try FileManager.default.createDirectory(
+      atPath: folder, withIntermediateDirectories: true)
+    return try (0..<count).map { try model($0, session) }
+  }
+
+  private func model(_ index: Int, _ session: TrainingSession) throws -> ImageClassifier {
+    let path = try path(index, session)
+    let own = try session.sibling(seed: Self.seed(index)) {
+      try $0.write(to: path, overwrite: true)
+    }
+    let trainer = try SupervisedTrainer(
+      architecture, data: data, options: training, augmentation: augmentation, session: own)
+    if FileManager.default.fileExists(atPath: path) {
+      let checkpoint = try Checkpoint(reading: path)
+      if checkpoint.progress.stage == "done" {
+        try trainer.model.load(checkpoint)
+        return trainer.model
+      }
+      try trainer.restore(checkpoint)
+    }
+    session.tell(.note("null model \(index + 1) of \(count)"))
+    _ = try trainer.run()
+    return trainer.model
+  }
+}

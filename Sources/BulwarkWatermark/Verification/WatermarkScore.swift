@@ -1,0 +1,176 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkTensor
+import BulwarkTraining
+
+/// What a verifier may ask of a suspect.
+public enum SuspectAccess: String, Hashable, Sendable, Codable, CaseIterable {
+  /// The most probable class of an image.
+  case labels
+  /// Logits or probabilities.
+  case logits
+  /// The weights, for schemes that mark them; logits for the others.
+  case weights
+}
+
+/// A score of one key, with its meaning and what can be counted.
+public protocol WatermarkScore: OwnershipScore {
+  /// What the number is.
+  var metric: MetricDefinition { get }
+  /// Carriers, bits or images behind the number.
+  var count: Int { get }
+  /// The chance that one of them is right by luck, where all of them are independent of each other and
+  /// of every model made without the key; nil where they are not.
+  var chance: Double? { get }
+}
+
+extension WatermarkScore {
+  /// The metric's name.
+  public var name: String { metric.name }
+  /// Nothing is independent.
+  public var chance: Double? { nil }
+}
+
+/// Answers to carriers: the share that is right (label-only), or the mean probability of their labels.
+public struct CarrierScore: WatermarkScore {
+  /// The carriers.
+  public let carriers: CarrierSet
+  /// How pixels become input.
+  public let normalization: Normalize
+  /// `labels`, or anything that gives probabilities.
+  public let access: SuspectAccess
+
+  /// A score of some carriers.
+  ///
+  /// - Parameters:
+  ///   - carriers: shown without augmentation.
+  ///   - normalization: the suspect's.
+  ///   - access: `labels` counts, anything else takes probabilities.
+  public init(_ carriers: CarrierSet, normalization: Normalize, access: SuspectAccess) {
+    self.carriers = carriers
+    self.normalization = normalization
+    self.access = access
+  }
+
+  /// `carrier_accuracy` or `carrier_probability`.
+  public var metric: MetricDefinition {
+    access == .labels ? Metric.carrierAccuracy : Metric.carrierProbability
+  }
+
+  /// Number of carriers.
+  public var count: Int { carriers.count }
+
+  /// The chance of a hit, for independent random labels and counted answers.
+  public var chance: Double? {
+    guard access == .labels, case .independent(let probability) = carriers.rule else { return nil }
+    return probability
+  }
+
+  /// The share, 0...1.
+  public func score(_ suspect: ImageClassifier, session: TrainingSession) throws -> Double? {
+    try withoutGradients {
+      let images = try normalization.prepare(carriers.images, on: session.device)
+      let logits = try session.inPrecision { try suspect.logits(images, .evaluation) }
+        .to(.float32).to(.cpu)
+      let labels = try Tensor(carriers.labels)
+      if access == .labels {
+        return try logits.argmax(1).eq(labels).to(.float32).mean().item()
+      }
+      return try logits.softmax(1).gather(1, labels.reshape([labels.count, 1])).mean().item()
+    }
+  }
+}
+
+/// Bits read from the weights of one kernel.
+public struct BitScore: WatermarkScore {
+  /// Where they are read.
+  public let place: BitPlace
+  /// What they are read with.
+  public let secret: WatermarkSecret
+
+  /// `bit_accuracy`.
+  public var metric: MetricDefinition { Metric.bitAccuracy }
+  /// Number of bits.
+  public var count: Int { place.bits }
+  /// Bits are fair and independent of the projection: each is right with probability 1/2 whatever the
+  /// weights.
+  public var chance: Double? { 0.5 }
+
+  /// The share of bits read right; nil for a suspect without such a kernel.
+  public func score(_ suspect: ImageClassifier, session: TrainingSession) throws -> Double? {
+    guard let kernel = suspect.state[place.layer], kernel.shape == place.shape else { return nil }
+    return try withoutGradients {
+      let filter = try BitPlace.meanFilter(kernel.detach().to(.cpu).to(.float32))
+      let answers = try (place.projection(secret) * filter.reshape([1, -1])).sum([1]).floats()
+      let right = zip(answers, place.bits(secret)).count { ($0 >= 0) == $1 }
+      return Double(right) / Double(place.bits)
+    }
+  }
+}
+
+/// Power of a cosine in the probabilities of one class on ordinary images.
+public struct SignalScore: WatermarkScore {
+  /// The signal.
+  public let signal: CosineSignal
+  /// What target and projection follow from.
+  public let secret: WatermarkSecret
+  /// Ordinary images.
+  public let probe: ImageDataset
+  /// How pixels become input.
+  public let normalization: Normalize
+
+  /// `signal_power_ratio`.
+  public var metric: MetricDefinition { Metric.signalPowerRatio }
+  /// Images that are looked at: half of the probe, those most probably of the secret class.
+  public var count: Int { max(1, probe.count / 2) }
+
+  /// The power at the key's frequency over that at others; 1 for noise, above 8 is the paper's rule.
+  public func score(_ suspect: ImageClassifier, session: TrainingSession) throws -> Double? {
+    try withoutGradients {
+      let logits = try suspect.logits(of: probe, normalization, session: session)
+      let target = signal.target(secret, classes: logits.shape[1])
+      let answers = try logits.softmax(1).narrow(1, start: target, length: 1).contiguous()
+        .reshape([-1])
+      let chosen = try answers.topK(count).indices
+      let pixels = try ImageDataset.unitRange(probe.images.indexSelect(0, chosen))
+        .reshape([count, -1])
+      let shape = Array(probe.images.shape.dropFirst())
+      let projection = try signal.projection(secret, shape: shape)
+      let places = try (pixels * projection.reshape([1, -1])).sum([1])
+      return try signal.powerRatio(answers.indexSelect(0, chosen), places)
+    }
+  }
+}
+
+extension WatermarkKey {
+  /// The score that the key's scheme is verified by.
+  ///
+  /// - Parameters:
+  ///   - normalization: the suspect's.
+  ///   - access: what may be asked; a scheme that marks weights always reads them, and a signal in soft
+  ///     answers always needs them.
+  ///   - probe: ordinary images, for signals in soft answers; the first 1,000 count.
+  /// - Returns: the score, ready to be asked about any model.
+  /// - Throws: `WatermarkError` when the key is incomplete; `TensorError`.
+  public func score(normalization: Normalize, access: SuspectAccess, probe: ImageDataset) throws
+    -> any WatermarkScore
+  {
+    if let place = mark.bits { return BitScore(place: place, secret: secret) }
+    if let signal = mark.signal {
+      let sample = try probe.subset(Array(0..<min(1000, probe.count)))
+      return SignalScore(
+        signal: signal, secret: secret, probe: sample, normalization: normalization)
+    }
+    guard let carriers = try carriers() else {
+      throw WatermarkError.badKey("the key", reason: "it describes no mark")
+    }
+    return CarrierScore(carriers, normalization: normalization, access: access)
+  }
+
+  /// What is asked of a suspect in the end, whatever was allowed.
+  public func usedAccess(_ wanted: SuspectAccess) -> SuspectAccess {
+    if mark.bits != nil { return .weights }
+    if mark.signal != nil || wanted == .weights { return .logits }
+    return wanted
+  }
+}
