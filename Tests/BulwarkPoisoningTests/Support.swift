@@ -40,9 +40,15 @@ func pixel(_ images: Tensor, _ channel: Int, _ row: Int, _ column: Int) throws -
   return Int(try images.bytes()[(channel * shape[2] + row) * shape[3] + column])
 }
 
-/// A path in a new folder that is removed with the process's temporary files.
+/// Holds what the tests of this process write; removed when the process ends.
+private let temporaryRoot: String = {
+  atexit { try? FileManager.default.removeItem(atPath: temporaryRoot) }
+  return NSTemporaryDirectory() + "bulwark-poisoning-" + UUID().uuidString
+}()
+
+/// A path in a folder of its own that lasts as long as the process.
 func temporaryPath(_ name: String) throws -> String {
-  let folder = NSTemporaryDirectory() + "bulwark-poisoning-" + UUID().uuidString
+  let folder = temporaryRoot + "/" + UUID().uuidString
   try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
   return folder + "/" + name
 }

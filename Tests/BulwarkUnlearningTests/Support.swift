@@ -92,10 +92,16 @@ func weights(_ model: ImageClassifier) throws -> StateDict {
   StateDict(try model.state.snapshot().map { ($0.name, $0.tensor) })
 }
 
-/// A path in a folder of its own that nothing removes before the process ends.
-func temporaryFile(_ name: String) throws -> String {
-  let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+/// Holds what the tests of this process write; removed when the process ends.
+private let temporaryRoot: URL = {
+  atexit { try? FileManager.default.removeItem(at: temporaryRoot) }
+  return FileManager.default.temporaryDirectory.appendingPathComponent(
     "bulwark-unlearning-\(UUID().uuidString)")
+}()
+
+/// A path in a folder of its own that lasts as long as the process.
+func temporaryFile(_ name: String) throws -> String {
+  let folder = temporaryRoot.appendingPathComponent(UUID().uuidString)
   try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
   return folder.appendingPathComponent(name).path
 }
