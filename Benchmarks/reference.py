@@ -6,8 +6,8 @@
 
 `eager` is how the official repositories of the papers run: float32, row-major layout, SGD as it comes.
 `tuned` is tuned as Bulwark is: channels-last, fused SGD, glibc kept from returning large blocks to
-the kernel, bfloat16 autocast where asked for. `simclr-epoch` augments sample by sample on PIL images,
-as torchvision's transforms do, in a DataLoader with as many workers as threads.
+the kernel, bfloat16 autocast where asked for. `simclr-epoch` augments sample by sample with torchvision's
+transforms on PIL images, in a DataLoader with as many workers as threads.
 """
 
 import ctypes
@@ -107,11 +107,47 @@ def train_step():
     report(images_per_second=count / median, seconds=median, fastest=times[0], peak_mib=peak())
 
 
+def torchvision_transforms():
+    """The module. Beside a CPU build of torch, torchvision of the registry cannot load its C++ operators.
+    Transforms do not need them, but the import asks for two by name: they are declared, not defined."""
+    import importlib.util
+    import pathlib
+    folder = pathlib.Path(importlib.util.find_spec("torchvision").origin).parent
+    try:
+        torch.ops.load_library(str(next(folder.glob("_C*.so"))))
+    except OSError:
+        library = torch.library.Library("torchvision", "DEF")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        torchvision_transforms.library = library
+    import torchvision.transforms
+    return torchvision.transforms
+
+
+class PillowBlur:
+    """The Gaussian blur of SimCLR's and DBD's code: a radius of 0.1 to 2 pixels."""
+
+    def __call__(self, image):
+        from PIL import ImageFilter
+        return image.filter(ImageFilter.GaussianBlur(random.uniform(0.1, 2)))
+
+
 class Views(torch.utils.data.Dataset):
-    """Two random views a sample, drawn as torchvision's transforms of DBD's configuration do."""
+    """Two random views a sample: torchvision's transforms in the configuration of DBD's code."""
 
     def __init__(self, images):
+        t = torchvision_transforms()
         self.images = images
+        self.view = t.Compose([
+            t.RandomResizedCrop(
+                32, scale=(0.2, 1), interpolation=t.InterpolationMode.BICUBIC),
+            t.RandomHorizontalFlip(),
+            t.RandomApply([t.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
+            t.RandomGrayscale(0.2),
+            t.RandomApply([PillowBlur()], p=0.5),
+            t.ToTensor(),
+            t.Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+        ])
 
     def __len__(self):
         return len(self.images)
@@ -120,41 +156,6 @@ class Views(torch.utils.data.Dataset):
         from PIL import Image
         image = Image.fromarray(self.images[index])
         return self.view(image), self.view(image)
-
-    @staticmethod
-    def view(image):
-        import numpy
-        from PIL import Image, ImageEnhance, ImageFilter
-        width, height = image.size
-        for _ in range(10):
-            area = width * height * random.uniform(0.2, 1)
-            ratio = (3 / 4) * (16 / 9) ** random.random()
-            w, h = round((area * ratio) ** 0.5), round((area / ratio) ** 0.5)
-            if 0 < w <= width and 0 < h <= height:
-                x, y = random.randint(0, width - w), random.randint(0, height - h)
-                image = image.crop((x, y, x + w, y + h))
-                break
-        image = image.resize((width, height), Image.BICUBIC)
-        if random.random() < 0.5:
-            image = image.transpose(Image.FLIP_LEFT_RIGHT)
-        if random.random() < 0.8:
-            for kind in random.sample(range(4), 4):
-                if kind == 3:
-                    hue, saturation, value = image.convert("HSV").split()
-                    shifted = numpy.array(hue) + numpy.uint8(int(random.uniform(-0.1, 0.1) * 255) % 256)
-                    image = Image.merge(
-                        "HSV", (Image.fromarray(shifted), saturation, value)).convert("RGB")
-                else:
-                    change = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
-                    image = change[kind](image).enhance(random.uniform(0.6, 1.4))
-        if random.random() < 0.2:
-            image = image.convert("L").convert("RGB")
-        if random.random() < 0.5:
-            image = image.filter(ImageFilter.GaussianBlur(random.uniform(0.1, 2)))
-        pixels = torch.from_numpy(numpy.array(image)).permute(2, 0, 1).float().div(255)
-        mean = torch.tensor([0.4914, 0.4822, 0.4465]).view(3, 1, 1)
-        std = torch.tensor([0.2470, 0.2435, 0.2616]).view(3, 1, 1)
-        return (pixels - mean) / std
 
 
 def contrastive(first, second, temperature=0.5):
