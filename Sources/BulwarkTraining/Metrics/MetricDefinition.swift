@@ -80,7 +80,7 @@ public enum Metric {
     [
       cleanAccuracy, attackSuccessRate, robustAccuracy, trainAccuracy, trainLoss, filterPrecision,
       poisonsInLabeledPool, poisonShareOfLabeledPool, suspicionAUC, classContradiction,
-    ] + unlearning + watermark
+    ] + unlearning + watermark + removal
 }
 
 /// One measured number with its meaning.

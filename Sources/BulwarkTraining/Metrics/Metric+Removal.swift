@@ -1,0 +1,37 @@
+/// What the removal suite of watermarks is measured by.
+extension Metric {
+  /// Share of carriers that a model answers as the key says.
+  public static let carrierAccuracy = MetricDefinition(
+    name: "carrier_accuracy", unit: "fraction", direction: .neutral,
+    formula: "predicted as the key's label / n over the carriers of a key", source: "common",
+    target: "1 for a derived model, the null models' value for others")
+  /// What an attack costs.
+  public static let accuracyChange = MetricDefinition(
+    name: "accuracy_change", unit: "fraction", direction: .higher,
+    formula: "clean_accuracy of the surrogate - clean_accuracy of the stolen model",
+    source: "SoK (Lukas et al. 2022): an attack may lose 0.05")
+  /// What a foreign key scores.
+  public static let foreignScore = MetricDefinition(
+    name: "foreign_score", unit: "fraction", direction: .neutral,
+    formula: "largest score of a foreign key", source: "Bulwark; a control",
+    target: "the null models' value")
+  /// How likely the score is without derivation.
+  public static let pValue = MetricDefinition(
+    name: "p_value", unit: "probability", direction: .neutral,
+    formula: "(1 + null scores at least as large) / (1 + null scores)", source: "rank test")
+  /// Shift of the class prior.
+  public static let classPriorShift = MetricDefinition(
+    name: "class_prior_shift", unit: "fraction", direction: .lower,
+    formula:
+      "largest |share of clean test images given a class by the surrogate - by the stolen model|",
+    source: "Bulwark; a carrier may survive by this alone")
+  /// What an attack takes.
+  public static let attackTime = MetricDefinition(
+    name: "attack_time", unit: "seconds", direction: .neutral,
+    formula: "wall-clock time of the attack, without measuring", source: "common")
+
+  /// The definitions of this file.
+  static let removal = [
+    carrierAccuracy, accuracyChange, foreignScore, pValue, classPriorShift, attackTime,
+  ]
+}

@@ -1,0 +1,129 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+
+/// Settings of adversarial fine-tuning.
+public struct AdversarialFineTuningOptions: Hashable, Sendable, Codable {
+  /// Optimizer, epochs, images.
+  public var training: AttackTraining
+  /// Radius of the L∞ ball, in units of the pixel range 0...1.
+  public var epsilon: Double
+  /// Length of a step, in the same unit.
+  public var stepSize: Double
+  /// Steps of the perturbation.
+  public var iterations: Int
+
+  /// The SoK toolbox's settings with the middle of its radii (0.01, 0.1, 0.25): 5 epochs, 40 steps of
+  /// 0.01. One epoch costs as much as 41 ordinary ones.
+  public init(
+    training: AttackTraining = AttackTraining(epochs: 5), epsilon: Double = 0.1,
+    stepSize: Double = 0.01, iterations: Int = 40
+  ) {
+    self.training = training
+    self.epsilon = epsilon
+    self.stepSize = stepSize
+    self.iterations = iterations
+  }
+}
+
+/// Adversarial fine-tuning: all layers are trained on images that projected gradient ascent (Madry et
+/// al. 2018) has moved away from their labels.
+///
+/// The perturbation is made in evaluation mode, from the image itself, and trained on in training mode.
+/// Source: SoK toolbox, `wrt/attacks/removal/adversarial_training.py` (settings).
+public struct AdversarialFineTuning: ResumableRemovalAttack, DescribedRemovalAttack {
+  /// Name in results.
+  public let name: String
+  /// Settings.
+  public let options: AdversarialFineTuningOptions
+  private let environment: RemovalEnvironment
+
+  /// The attack with these settings.
+  ///
+  /// - Throws: `WatermarkError.setting`.
+  public init(
+    _ options: AdversarialFineTuningOptions = AdversarialFineTuningOptions(),
+    name: String = "adversarial", environment: RemovalEnvironment = RemovalEnvironment()
+  ) throws {
+    try options.training.validate(name)
+    let check = SettingCheck(name)
+    try check((0...1).contains(options.epsilon), "epsilon", "in 0...1", options.epsilon)
+    try check((0...1).contains(options.stepSize), "step_size", "in 0...1", options.stepSize)
+    try check(options.iterations >= 1, "iterations", "at least 1", options.iterations)
+    self.options = options
+    self.name = name
+    self.environment = environment
+  }
+
+  /// Every setting.
+  public var settings: JSONValue {
+    ["adversarial": (try? JSONValue(encoding: options)) ?? .null]
+  }
+
+  /// Nothing beyond the settings.
+  public var remark: String { "" }
+
+  /// Trains a copy of the stolen model, or finishes one.
+  public func surrogate(
+    of model: ImageClassifier, data: TrainingData, session: TrainingSession,
+    resuming checkpoint: Checkpoint?
+  ) throws -> ImageClassifier {
+    let images = try environment.images(data, options.training, attack: name)
+    let surrogate = try model.surrogateCopy(on: session.device)
+    let views = AugmentationPipeline(options.training.augment ? environment.views : [])
+    let trainer = try SurrogateTrainer(
+      surrogate,
+      SurrogateTrainer.Task(
+        attack: name, training: options.training, images: images,
+        moving: surrogate.state.parameters,
+        identity: [
+          "settings": settings, "model": .string(try model.weightDigest()),
+          "environment": try environment.identity(images),
+        ],
+        input: { batch, _, step in
+          // In 0...1: the ball is one of pixels.
+          let image = try views.apply(
+            batch.images.to(session.device),
+            key: session.key.stream("removal/view").step(step))
+          let moved = try perturbed(
+            image, batch.labels.to(session.device), surrogate, data.normalization, session)
+          return try data.normalization.apply(moved)
+        },
+        loss: { step in
+          try session.inPrecision { try surrogate.logits(step.input, .training).to(.float32) }
+            .crossEntropy(step.labels)
+        }), session: session)
+    try trainer.run(resuming: checkpoint)
+    return surrogate
+  }
+
+  /// x ← clip(x + step · sign ∂CE/∂x, image ± ε, 0...1), `iterations` times, for images [B, C, H, W],
+  /// float32 in 0...1, and labels [B], int64.
+  func perturbed(
+    _ image: Tensor, _ labels: Tensor, _ model: ImageClassifier, _ normalization: Normalize,
+    _ session: TrainingSession
+  ) throws -> Tensor {
+    let low = try (image - options.epsilon).clamp(min: 0)
+    let high = try (image + options.epsilon).clamp(max: 1)
+    var current = image
+    for _ in 0..<options.iterations {
+      let gradient = try withGradients {
+        let leaf = try current.detach()
+        try leaf.setRequiresGradient(true)
+        let logits = try session.inPrecision {
+          try model.logits(normalization.apply(leaf), .evaluation)
+        }
+        // The sum: only the sign counts, and small gradients keep their digits.
+        let loss = try logits.to(.float32).crossEntropy(labels, perSample: true).sum()
+        return try loss.gradients(of: [leaf])
+      }
+      guard let direction = gradient.first else { break }
+      current = try withoutGradients {
+        try (current + direction.sign() * options.stepSize).maximum(low).minimum(high)
+      }
+    }
+    return current
+  }
+}

@@ -1,0 +1,90 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+
+/// What attacks share beside the model and the owner's images: random views, images that the owner
+/// did not train on, and what the stolen model answered already.
+public struct RemovalEnvironment: Sendable {
+  /// Random views of training images, without normalization; empty for none.
+  public let views: [AugmentationStep]
+  /// Images of the same classes that the owner did not train on; nil where there are none.
+  public let otherImages: ImageDataset?
+  /// The stolen model's answers, computed once and used by every attack.
+  public let answers: TeacherAnswers
+
+  /// Describes an attacker's means.
+  ///
+  /// - Parameters:
+  ///   - views: random views, without normalization.
+  ///   - otherImages: disjoint from the owner's images (`ImageDataset.without(_:)`).
+  ///   - seed: of the fixed views in which the stolen model is asked.
+  public init(
+    views: [AugmentationStep] = [], otherImages: ImageDataset? = nil, seed: UInt64 = 0
+  ) {
+    self.views = views
+    self.otherImages = otherImages
+    answers = TeacherAnswers(key: RandomKey(seed: seed).stream("removal/views"))
+  }
+
+  /// The images that an attack trains on.
+  ///
+  /// - Throws: `RemovalError.otherImagesMissing`.
+  func images(_ data: TrainingData, _ training: AttackTraining, attack: String) throws
+    -> ImageDataset
+  {
+    let all: ImageDataset
+    switch training.images {
+    case .own: all = data.train
+    case .other:
+      guard let otherImages else { throw RemovalError.otherImagesMissing(attack: attack) }
+      all = otherImages
+    }
+    guard training.imageShare < 1 else { return all }
+    let count = max(1, Int((training.imageShare * Double(all.count)).rounded()))
+    return try all.subset(
+      SampleSelection.balanced(labels: all.labels, classCount: all.classCount, limit: count))
+  }
+
+  /// Views and normalization in one pass.
+  func pipeline(_ normalization: Normalize) -> AugmentationPipeline {
+    AugmentationPipeline(views + [.normalize(normalization)])
+  }
+
+  /// Model input of a batch in fresh random views, or in none.
+  func input(
+    _ pixels: Tensor, _ normalization: Normalize, augment: Bool, key: RandomKey, on device: Device
+  ) throws -> Tensor {
+    guard augment, !views.isEmpty else { return try normalization.prepare(pixels, on: device) }
+    return try pipeline(normalization).apply(pixels.to(device), key: key)
+  }
+
+  /// Whatever of the environment decides an attack's result, for telling two runs apart.
+  func identity(_ images: ImageDataset) throws -> JSONValue {
+    ["images": .string(try images.fingerprint), "views": try JSONValue(encoding: views)]
+  }
+}
+
+extension ImageClassifier {
+  /// A model of its own with the same weights.
+  ///
+  /// - Throws: `TensorError`.
+  func surrogateCopy(on device: Device) throws -> ImageClassifier {
+    let copy = try architecture.build(key: RandomKey(seed: 0), device: device)
+    try copy.state.load(state.snapshot())
+    return copy
+  }
+
+  /// SHA-256 over all weights and buffers, 64 hexadecimal digits: what tells two models apart.
+  ///
+  /// - Throws: `TensorError`.
+  func weightDigest() throws -> String {
+    var digests: [UInt8] = []
+    for (name, tensor) in try state.snapshot() {
+      digests += Array(name.utf8)
+      digests += try tensor.withUnsafeBytes { SHA256Digest(of: $0).bytes }
+    }
+    return SHA256Digest(of: digests).description
+  }
+}

@@ -1,0 +1,110 @@
+import BulwarkNN
+import BulwarkStore
+import BulwarkTraining
+
+/// What is left of a watermark, and of the model, after every attack.
+public struct StressReport: Sendable, Codable, Equatable {
+  /// Name and version of the format.
+  public static let schema = "bulwark.stress/1"
+  /// Name of the row of the stolen model itself.
+  public static let untouched = "none"
+
+  /// One key's statistic on one surrogate.
+  public struct Reading: Sendable, Codable, Equatable {
+    /// The key's name.
+    public var key: String
+    /// Whose key it is.
+    public var role: StressMark.Role
+    /// Name of the statistic.
+    public var score: String
+    /// The statistic; nil where the surrogate has no place for the mark.
+    public var value: Double?
+    /// Probability that a model not derived from the owner's scores as much; nil where unknown.
+    public var pValue: Double?
+  }
+
+  /// One attack.
+  public struct Row: Sendable, Codable, Equatable {
+    /// The attack's name.
+    public var attack: String
+    /// Its settings.
+    public var settings: JSONValue
+    /// What a reader has to know about it; empty for nothing.
+    public var remark: String
+    /// The surrogate's architecture.
+    public var architecture: Architecture
+    /// Share of clean test images that the surrogate answers rightly.
+    public var accuracy: Double
+    /// The same minus the stolen model's: negative for a loss.
+    public var accuracyChange: Double
+    /// Whether it lost more than the margin: then the attack has destroyed what it was to steal.
+    public var losesTooMuch: Bool
+    /// Every key's statistic.
+    public var readings: [Reading]
+    /// Share of clean test images that are given each class.
+    public var classShares: [Double]
+    /// Largest change of such a share against the stolen model, in absolute value.
+    public var classPriorShift: Double
+    /// The class that it happened to.
+    public var shiftedClass: Int
+    /// Seconds of the attack, without measuring.
+    public var seconds: Double
+    /// Seed of the attack's random numbers.
+    public var seed: UInt64
+
+    /// The owner's reading; nil when only foreign keys were read.
+    public var own: Reading? { readings.first { $0.role == .own } }
+
+    /// The foreign key that scores most.
+    public var strongestForeign: Reading? {
+      readings.filter { $0.role == .foreign && $0.value != nil }
+        .max { ($0.value ?? 0) < ($1.value ?? 0) }
+    }
+  }
+
+  /// The stolen model first, then the attacks in order.
+  public var rows: [Row]
+  /// Accuracy that an attack may lose, 0...1.
+  public var margin: Double
+  /// Names of the classes.
+  public var classNames: [String]
+  /// Number of clean test images behind accuracy and shares.
+  public var testImages: Int
+  /// SHA-256 of the stolen model's weights.
+  public var modelDigest: String
+  /// Scores of (null model, key) pairs, where there are any.
+  public var nulls: [Double]
+
+  /// Collects the rows of a run.
+  public init(
+    rows: [Row], margin: Double, classNames: [String], testImages: Int, modelDigest: String,
+    nulls: [Double] = []
+  ) {
+    self.rows = rows
+    self.margin = margin
+    self.classNames = classNames
+    self.testImages = testImages
+    self.modelDigest = modelDigest
+    self.nulls = nulls
+  }
+
+  /// The attacks that keep the accuracy and leave the owner without proof at a level.
+  ///
+  /// - Parameter level: largest p-value that proves derivation, for instance 1e-3.
+  /// - Returns: their rows; attacks whose p-value is unknown are not among them.
+  public func successful(level: Double) -> [Row] {
+    rows.filter { row in
+      row.attack != Self.untouched && !row.losesTooMuch
+        && (row.own?.pValue).map { $0 > level } == true
+    }
+  }
+
+  /// The whole report.
+  ///
+  /// - Throws: `EncodingError` for a number that JSON does not have.
+  public func json() throws -> JSONValue {
+    guard case .object(var members) = try JSONValue(encoding: self) else { return .null }
+    members["schema"] = .string(Self.schema)
+    return .object(members)
+  }
+}

@@ -1,0 +1,175 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+
+/// Runs removal attacks on a model and reads every key after each of them.
+///
+/// Each attack draws from random numbers of its own, named after it, so that neither its place in the
+/// list nor an interruption changes what it does.
+public struct StressSuite {
+  /// The attacks in order.
+  public let attacks: [any RemovalAttack]
+  /// The keys; the first of role `own` is the one that the table shows.
+  public let marks: [StressMark]
+  /// Accuracy that an attack may lose before it is marked, 0...1.
+  public let margin: Double
+  /// Scores of (null model, key) pairs, for the record and the plot.
+  public let nulls: [Double]
+  /// Whatever else decides the result: rows that were kept under another context are not used.
+  public let context: String
+
+  /// Describes a run.
+  ///
+  /// - Parameters:
+  ///   - attacks: each with a name of its own.
+  ///   - marks: each with a name of its own.
+  ///   - margin: accuracy that an attack may lose; 0.05 as in the SoK (Lukas et al. 2022).
+  ///   - nulls: scores of (null model, key) pairs.
+  ///   - context: names views, other images and keys, for instance the digest of a recipe.
+  public init(
+    attacks: [any RemovalAttack], marks: [StressMark], margin: Double = 0.05, nulls: [Double] = [],
+    context: String = ""
+  ) {
+    precondition(
+      Set(attacks.map(\.name)).count == attacks.count, "attacks have names of their own")
+    self.attacks = attacks
+    self.marks = marks
+    self.margin = margin
+    self.nulls = nulls
+    self.context = context
+  }
+
+  /// Runs every attack that the store has no row of.
+  ///
+  /// - Parameters:
+  ///   - model: the stolen model, which is left as it was.
+  ///   - data: the attacker's images; test images must be there.
+  ///   - store: keeps rows and checkpoints; nil keeps nothing.
+  ///   - session: device, precision, seed, events, a way to be stopped.
+  ///   - finished: told every row, and whether it was kept from an earlier run.
+  /// - Returns: the report.
+  /// - Throws: `RemovalError.images` without test images; `TrainingInterrupted` when the session was
+  ///   asked to stop, after a checkpoint; what the attacks throw.
+  public func run(
+    on model: ImageClassifier, data: TrainingData, store: StressStore? = nil,
+    session: TrainingSession, finished: (StressReport.Row, _ wasKept: Bool) -> Void = { _, _ in }
+  ) throws -> StressReport {
+    guard let test = data.evaluator.test else {
+      throw RemovalError.images("without test images no accuracy can be measured")
+    }
+    let meter = Meter(
+      test: test, normalization: data.normalization, marks: marks, margin: margin, session: session)
+    var base = try meter.measure(
+      model, attack: StressReport.untouched, settings: .null, remark: "the model itself",
+      before: nil)
+    base.seed = session.seed
+    finished(base, false)
+    let digest = try model.weightDigest()
+    var rows = [base]
+    for attack in attacks {
+      let identity = try identity(of: attack, digest, data, session)
+      if let kept = store?.row(of: attack.name, identity: identity) {
+        rows.append(kept)
+        finished(kept, true)
+        continue
+      }
+      let row = try perform(
+        attack, on: model, data: data, store: store, identity: identity, meter: meter, base: base,
+        session: session)
+      try store?.keep(row, identity: identity)
+      rows.append(row)
+      finished(row, false)
+    }
+    return StressReport(
+      rows: rows, margin: margin, classNames: test.classNames, testImages: test.count,
+      modelDigest: digest, nulls: nulls)
+  }
+
+  private func perform(
+    _ attack: any RemovalAttack, on model: ImageClassifier, data: TrainingData,
+    store: StressStore?, identity: String, meter: Meter, base: StressReport.Row,
+    session: TrainingSession
+  ) throws -> StressReport.Row {
+    let partial = try store?.partial(of: attack.name, identity: identity)
+    let begin = ContinuousClock.now
+    func seconds() -> Double {
+      let spent = (ContinuousClock.now - begin).components
+      return (partial?.1 ?? 0) + Double(spent.seconds) + Double(spent.attoseconds) * 1e-18
+    }
+    let part = try session.part(
+      "attack/\(attack.name)",
+      save: store.map { store in
+        {
+          try store.save($0, of: attack.name, identity: identity, seconds: seconds())
+        }
+      })
+    let surrogate =
+      if let resumable = attack as? any ResumableRemovalAttack {
+        try resumable.surrogate(of: model, data: data, session: part, resuming: partial?.0)
+      } else {
+        try attack.surrogate(of: model, data: data, session: part)
+      }
+    let taken = seconds()
+    if let store, store.keepsSurrogates {
+      try surrogate.checkpoint(data: data).write(
+        to: store.surrogate(attack.name), overwrite: true)
+    }
+    let described = attack as? any DescribedRemovalAttack
+    var row = try meter.measure(
+      surrogate, attack: attack.name, settings: described?.settings ?? .null,
+      remark: described?.remark ?? "", before: base)
+    row.seconds = taken
+    row.seed = part.seed
+    return row
+  }
+
+  /// What must be equal for a kept row to count.
+  private func identity(
+    of attack: any RemovalAttack, _ digest: String, _ data: TrainingData, _ session: TrainingSession
+  ) throws -> String {
+    let described = attack as? any DescribedRemovalAttack
+    let parts: JSONValue = [
+      "attack": .string(attack.name), "settings": described?.settings ?? .null,
+      "model": .string(digest), "train": .string(try data.train.fingerprint),
+      "test": .string(try data.evaluator.test?.fingerprint ?? ""), "margin": .double(margin),
+      "seed": .unsigned(session.seed), "precision": .string(session.precision.rawValue),
+      "marks": .array(marks.map { .string("\($0.role.rawValue):\($0.name):\($0.score.name)") }),
+      "nulls": .array(nulls.map(JSONValue.double)), "context": .string(context),
+    ]
+    return SHA256Digest(of: try parts.text()).description
+  }
+}
+
+/// Measures one surrogate.
+private struct Meter {
+  let test: ImageDataset
+  let normalization: Normalize
+  let marks: [StressMark]
+  let margin: Double
+  let session: TrainingSession
+
+  /// A row; `before` is the stolen model's, nil for that model itself. Time and seed are left at 0.
+  func measure(
+    _ model: ImageClassifier, attack: String, settings: JSONValue, remark: String,
+    before: StressReport.Row?
+  ) throws -> StressReport.Row {
+    let answers = try model.predictions(of: test, normalization, session: session)
+    var counts = [Int](repeating: 0, count: test.classCount)
+    for answer in answers { counts[answer] += 1 }
+    let shares = counts.map { Double($0) / Double(test.count) }
+    let accuracy =
+      Double(zip(answers, test.labels).count { $0 == $1 }) / Double(test.count)
+    let changes = zip(shares, before?.classShares ?? shares).map { abs($0 - $1) }
+    let shifted = changes.indices.max { changes[$0] < changes[$1] } ?? 0
+    let change = accuracy - (before?.accuracy ?? accuracy)
+    return StressReport.Row(
+      attack: attack, settings: settings, remark: remark, architecture: model.architecture,
+      accuracy: accuracy, accuracyChange: change,
+      // Exactly the margin is allowed, also where 0.95 - 0.90 is a little more than 0.05.
+      losesTooMuch: change < -margin - 1e-9,
+      readings: try marks.map { try $0.reading(model, session: session) }, classShares: shares,
+      classPriorShift: changes[shifted], shiftedClass: shifted, seconds: 0, seed: 0)
+  }
+}
