@@ -10,7 +10,7 @@ import Testing
 
 @Suite("The distillation attack")
 struct RemovalDistillationTests {
-  static let short = "epochs=12,batch_size=32,learning_rate=0.05"
+  static let short = "epochs=12,batch_size=20,learning_rate=0.1"
 
   @Test(
     "A fresh student learns the task and loses a directly embedded trigger set, in every variant",
@@ -25,9 +25,9 @@ struct RemovalDistillationTests {
     let (host, student) = (try stolen.model(), try stolen.surrogate(text))
     #expect(try stolen.survival(host) == 1)
     #expect(try stolen.survival(student) < 0.5)
-    #expect(try stolen.accuracy(student) > stolen.accuracy(host) - 0.1)
-    let width = text.contains("half") ? 4 : 8
-    #expect(student.architecture.width == width)
+    let isHalf = text.contains("half")
+    #expect(try stolen.accuracy(student) > (isHalf ? 0.6 : 0.8))
+    #expect(student.architecture.width == (isHalf ? 4 : 8))
   }
 
   @Test("The student may be of another architecture")

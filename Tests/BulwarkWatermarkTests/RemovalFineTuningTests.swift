@@ -147,7 +147,8 @@ struct RemovalFineTuningTests {
       try session.inPrecision { try model.features(input, .evaluation) }.mean([0]).doubles()
     }
     let idle = Set(activation.indices.sorted { activation[$0] < activation[$1] }.prefix(19))
-    let surrogate = try stolen.surrogate("fine_pruning:share=0.6,epochs=2,batch_size=50")
+    let surrogate = try stolen.surrogate(
+      "fine_pruning:share=0.6,epochs=3,batch_size=20,learning_rate=0.01")
     let weight = try surrogate.head.weight.detach().abs().sum([0]).doubles()
     #expect(weight.count == 32)
     // floor(32 · 0.6) = 19 of 32 channels.

@@ -72,7 +72,7 @@ struct RemovalResumeTests {
     let surrogate = try stolen.attack(text).surrogate(
       of: model, data: stolen.data, session: TrainingSession(seed: 3))
     #expect(try weightBytes(model) == before)
-    #expect(model.state.parameters.allSatisfy(\.tensor.requiresGradient))
-    #expect(surrogate.state.parameters.allSatisfy(\.tensor.requiresGradient))
+    #expect(model.state.parameters.allSatisfy { $0.tensor.requiresGradient })
+    #expect(surrogate.state.parameters.allSatisfy { $0.tensor.requiresGradient })
   }
 }

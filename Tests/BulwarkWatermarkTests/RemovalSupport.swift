@@ -32,7 +32,8 @@ struct StolenModel: Sendable {
     data = TrainingData(
       train: own,
       evaluator: Evaluator(test: bundle.test, triggered: nil, normalization: normalization))
-    carriers = try Self.noise(24, seed: 7, like: own)
+    let carriers = try Self.noise(24, seed: 7, like: own)
+    self.carriers = carriers
     foreignCarriers = try Self.noise(24, seed: 8, like: own)
 
     var options = SupervisedOptions()

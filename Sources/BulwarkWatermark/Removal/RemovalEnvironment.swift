@@ -79,7 +79,7 @@ extension ImageClassifier {
   /// SHA-256 over all weights and buffers, 64 hexadecimal digits: what tells two models apart.
   ///
   /// - Throws: `TensorError`.
-  func weightDigest() throws -> String {
+  public func weightDigest() throws -> String {
     var digests: [UInt8] = []
     for (name, tensor) in try state.snapshot() {
       digests += Array(name.utf8)

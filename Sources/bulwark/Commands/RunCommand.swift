@@ -44,6 +44,14 @@ struct RunCommand: ToolCommand {
       }
       try UnlearnJob(command: "run", resolved: resolved, options: options, console: console)
         .perform()
+    case .stress:
+      let resolved = try ResolvedRecipe<StressRecipe>(file: recipe, overrides: overrides) {
+        recipe in
+        compute.overlay(on: &recipe)
+        options.overlay(on: &recipe)
+      }
+      try StressJob(command: "run", resolved: resolved, options: options, console: console)
+        .perform()
     }
   }
 }
@@ -51,6 +59,7 @@ struct RunCommand: ToolCommand {
 /// The command that a recipe is for: its key `command`, `train` where it has none.
 enum RecipeCommand: String, CaseIterable {
   case train, unlearn
+  case stress = "watermark stress"
 
   /// Reads the key; everything else about the file is checked later.
   ///

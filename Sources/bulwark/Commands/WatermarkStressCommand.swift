@@ -1,0 +1,132 @@
+import ArgumentParser
+import BulwarkData
+import BulwarkWatermark
+
+/// `bulwark watermark stress`: a stress recipe made of flags.
+struct WatermarkStressCommand: ToolCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "stress",
+    abstract: "Attack a marked model in every known way, and see what survives.",
+    discussion: """
+      Any watermark that is a trigger set can be tested, also of an imported PyTorch model: give the \
+      model and the carriers with their labels as a data set. Writes stress.json, stress.svg \
+      (accuracy against survival) and a table; finished attacks are kept and not run again with \
+      --resume. An attack is NAME or NAME:key=value,key=value; A+B is a chain. Attacks: \
+      \(StressAttacks.registry(carrierClass: 0).names.joined(separator: ", ")).
+      """)
+
+  @Option(help: "The marked model: a checkpoint.")
+  var checkpoint: String?
+
+  @Option(help: "The data that it was trained on, with test images.")
+  var data: String?
+
+  @Option(help: "Kind of the data set, where detection is wrong.")
+  var dataKind: DataKind?
+
+  @Option(help: "Use at most this many training samples, balanced over the classes.")
+  var limit: Int?
+
+  @Option(help: "Use at most this many test samples, balanced over the classes.")
+  var testLimit: Int?
+
+  @Option(
+    help: "Images that the owner did not train on; those that also stand in --data are left out.")
+  var otherData: String?
+
+  @Option(help: "Use at most this many of them, balanced over the classes.")
+  var otherLimit: Int?
+
+  @Option(help: "The trigger set: a data set of carriers with the labels of the key.")
+  var carriers: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The trigger set of another key, a control; repeatable.", valueName: "carriers"))
+  var foreign: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      A model trained without the marked one; p-values are ranks among what such models score on \
+      every key; repeatable.
+      """, valueName: "checkpoint"))
+  var null: [String] = []
+
+  @Option(help: "List of attacks: standard, quick or paper.")
+  var suite: RemovalSuite?
+
+  @Option(help: "An attack instead of the suite; repeatable.")
+  var attack: [String] = []
+
+  @Option(help: "Accuracy that an attack may lose before it is marked, 0...1.")
+  var margin: Double?
+
+  @Option(help: "Largest p-value that proves derivation.")
+  var level: Double?
+
+  @Flag(help: "Keep the surrogates as checkpoints.")
+  var keepSurrogates = false
+
+  @Option(help: "Start from this recipe instead of the defaults.")
+  var recipe: String?
+
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp(
+      "Override a setting, for example checkpoint_interval=10; repeatable.", valueName: "key=value"
+    ))
+  var overrides: [String] = []
+
+  @OptionGroup(title: "Run")
+  var options: RunOptions
+
+  @OptionGroup(title: "Computing")
+  var compute: ComputeOptions
+
+  @OptionGroup(title: "Output")
+  var output: OutputOptions
+
+  func run() throws {
+    let resolved = try ResolvedRecipe<StressRecipe>(file: recipe, overrides: overrides) { recipe in
+      if let checkpoint { recipe.checkpoint = checkpoint }
+      if let data { recipe.data.path = data }
+      if let dataKind { recipe.data.kind = dataKind.rawValue }
+      if let limit { recipe.data.limit = limit }
+      if let testLimit { recipe.data.testLimit = testLimit }
+      if let otherData { recipe.otherData.path = otherData }
+      if let otherLimit { recipe.otherData.limit = otherLimit }
+      if let carriers { recipe.carriers = carriers }
+      if !foreign.isEmpty { recipe.foreign = foreign }
+      if !null.isEmpty { recipe.nulls = null }
+      if let suite { recipe.suite = suite }
+      if !attack.isEmpty { recipe.attacks = attack }
+      if let margin { recipe.margin = margin }
+      if let level { recipe.level = level }
+      if keepSurrogates { recipe.keepSurrogates = true }
+      compute.overlay(on: &recipe)
+      options.overlay(on: &recipe)
+    }
+    try StressJob(
+      command: "watermark stress", resolved: resolved, options: options, console: Console(output)
+    ).perform()
+  }
+}
+
+extension RemovalSuite: ExpressibleByArgument {}
+
+extension ComputeOptions {
+  /// Puts what was given over a recipe.
+  func overlay(on recipe: inout StressRecipe) {
+    if let device { recipe.device = device.name }
+    if let precision { recipe.precision = precision }
+    if let threads { recipe.threads = threads }
+  }
+}
+
+extension RunOptions {
+  /// Puts what was given over a recipe.
+  func overlay(on recipe: inout StressRecipe) {
+    if let seed { recipe.seed = seed }
+  }
+}

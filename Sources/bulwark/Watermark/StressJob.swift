@@ -1,0 +1,93 @@
+import BulwarkStore
+import BulwarkTraining
+import BulwarkWatermark
+import Foundation
+
+/// What `watermark stress` and `run` share: check, estimate or attack, report.
+struct StressJob {
+  let command: String
+  let resolved: ResolvedRecipe<StressRecipe>
+  let options: RunOptions
+  let console: Console
+
+  func perform() throws {
+    guard options.from == nil else {
+      throw ToolError.usage(
+        "--from starts DBD from a stage of another run and has no meaning here.",
+        remedy: "Name the stolen model with --checkpoint.")
+    }
+    let recipe = resolved.recipe
+    let folder = RunFolder(path: options.out ?? "runs/stress-seed\(recipe.seed)")
+    try folder.check(resolved.text, force: options.force, resume: options.resume)
+    let run = try StressRun(resolved, skipBad: options.skipBad, console: console)
+    if options.dryRun {
+      try StressDryRun(run: run).report(command: command)
+      return
+    }
+    let attacks = folder.file("attacks")
+    try folder.open(
+      resolved.text, resume: options.resume,
+      stale: [attacks] + ["stress.json", "stress.svg"].map(folder.file))
+    try OutputFile.makeFolder(attacks)
+    let report = try report(
+      run, StressStore(folder: attacks, keepsSurrogates: recipe.keepSurrogates), folder)
+    try finish(report, run: run, folder: folder)
+  }
+
+  private func report(_ run: StressRun, _ store: StressStore, _ folder: RunFolder) throws
+    -> StressReport
+  {
+    Interruption.install(.finishStep)
+    let sink = ProgressSink(console, run: "stress")
+    let session = try run.session(events: sink, stopRequested: { Interruption.isRequested })
+    let suite = StressSuite(
+      attacks: run.attacks, marks: run.marks, margin: run.recipe.margin, nulls: run.nulls,
+      context: resolved.digest)
+    var done = -1
+    do {
+      return try suite.run(on: run.loaded.model, data: run.data, store: store, session: session) {
+        row, wasKept in
+        done += 1
+        console.note(
+          "[\(done)/\(run.attacks.count)] \(row.spoken)\(wasKept ? " (from an earlier run)" : "")")
+      }
+    } catch let stop as TrainingInterrupted {
+      console.clearProgress()
+      throw EarlyExit(
+        status: .interrupted,
+        message: "bulwark: interrupted in attack \(stop.stage) after step \(stop.step); "
+          + "\(folder.path) holds everything.\n"
+          + "Continue with: bulwark run \(folder.recipe) --out \(folder.path) --resume")
+    }
+  }
+
+  private func finish(_ report: StressReport, run: StressRun, folder: RunFolder) throws {
+    let files = (json: folder.file("stress.json"), plot: folder.file("stress.svg"))
+    try AtomicFile.write(
+      Data((try report.json().text() + "\n").utf8), to: files.json, overwrite: true)
+    try AtomicFile.write(Data(StressPlot(report).svg().utf8), to: files.plot, overwrite: true)
+    let recipe = resolved.recipe
+    var result = ResultObject(command: command)
+    result.recipe = resolved.digest
+    result.inputs = try run.bundle.inputs
+    result.inputs["checkpoint"] = .string(recipe.checkpoint)
+    result.inputs["carriers"] = .string(recipe.carriers)
+    result.outputs = [
+      "recipe": .string(folder.recipe), "report": .string(files.json), "plot": .string(files.plot),
+      "result": .string(folder.result),
+    ]
+    result.rows = report.rows.map {
+      .init(name: $0.attack, metrics: $0.metrics(testImages: report.testImages))
+    }
+    result.details = [
+      "attacks": .int(run.attacks.count), "null_pairs": .int(report.nulls.count),
+      "verdict": .string(report.verdict(level: recipe.level)),
+    ]
+    result.seconds = console.seconds
+    try AtomicFile.write(Data((try result.line() + "\n").utf8), to: folder.result, overwrite: true)
+    try console.finish(result) {
+      report.table().lines() + ["", report.verdict(level: recipe.level)]
+        + ["written to \(folder.path); plot: \(files.plot)"]
+    }
+  }
+}

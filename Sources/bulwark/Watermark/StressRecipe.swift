@@ -1,0 +1,84 @@
+import BulwarkTraining
+import BulwarkWatermark
+
+/// Everything that decides a stress run: `bulwark watermark stress` fills it from flags, `bulwark run`
+/// from a YAML file. In YAML the keys are in snake case; unknown keys are rejected.
+struct StressRecipe: ToolRecipe, Equatable {
+  /// What the recipe is for; only `watermark stress` here.
+  var command = "watermark stress"
+  /// Seed of every attack's random numbers.
+  var seed: UInt64 = 0
+  /// `cpu`, `cuda:n` or `auto`.
+  var device = "auto"
+  /// `bf16`, `fp32` or `auto`.
+  var precision = Precision.auto
+  /// Threads on the CPU; 0 takes one for each core.
+  var threads = 0
+  /// Seconds between checkpoints inside an attack.
+  var checkpointInterval = 60.0
+  /// The stolen model.
+  var checkpoint = ""
+  /// The images that the owner trained on, and the test images.
+  var data = TrainRecipe.DataSettings()
+  /// Images of the same classes that the owner did not train on; what also stands in `data` is left
+  /// out. An empty path gives none.
+  var otherData = TrainRecipe.DataSettings(path: "")
+  /// The trigger set with the key's labels: a data set.
+  var carriers = ""
+  /// Trigger sets of other keys, the controls.
+  var foreign: [String] = []
+  /// Checkpoints of models that were trained without the owner's: what chance scores.
+  var nulls: [String] = []
+  /// The list of attacks.
+  var suite = RemovalSuite.standard
+  /// Attacks instead of the suite's, where any are named.
+  var attacks: [String] = []
+  /// Accuracy that an attack may lose before it is marked, 0...1.
+  var margin = 0.05
+  /// Largest p-value that proves derivation.
+  var level = 1e-3
+  /// Where the random views come from.
+  var views = Views.checkpoint
+  /// Random views with `views: recipe`.
+  var augmentation = TrainRecipe.AugmentationSettings()
+  /// Whether the surrogates are kept.
+  var keepSurrogates = false
+
+  /// Where the random views come from.
+  enum Views: String, Codable, CaseIterable {
+    /// The training recipe inside the checkpoint; where it has none, this recipe.
+    case checkpoint
+    /// This recipe.
+    case recipe
+  }
+
+  static var defaults: StressRecipe { StressRecipe() }
+  var startingPoint: StressRecipe? { nil }
+
+  /// Checks what would otherwise go wrong deep inside a run.
+  ///
+  /// - Throws: `RecipeError.unfit` or `RemovalError` naming the setting.
+  func validate() throws {
+    func require(_ holds: Bool, _ key: String, _ expected: String) throws {
+      if !holds { throw RecipeError.unfit(cause: "\(key) must be \(expected)") }
+    }
+    try require(command == "watermark stress", "command", "'watermark stress' here")
+    try require(threads >= 0, "threads", "0 or more")
+    try require(checkpointInterval >= 0, "checkpoint_interval", "0 or more seconds")
+    try require(!checkpoint.isEmpty, "checkpoint", "the path of a checkpoint (--checkpoint)")
+    try require(!carriers.isEmpty, "carriers", "the path of a trigger set (--carriers)")
+    try require((0...1).contains(margin), "margin", "in 0...1")
+    try require(level > 0 && level < 1, "level", "between 0 and 1")
+    try require(Set(names).count == names.count, "attacks", "a list without repetition")
+    let registry = StressAttacks.registry(carrierClass: 0)
+    for name in names {
+      _ = try registry.attack(name)
+    }
+  }
+
+  /// The texts of the attacks in order.
+  var names: [String] {
+    attacks.isEmpty
+      ? StressAttacks.names(suite, hasOtherImages: !otherData.path.isEmpty) : attacks
+  }
+}
