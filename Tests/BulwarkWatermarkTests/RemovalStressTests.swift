@@ -15,20 +15,14 @@ struct RemovalStressTests {
     "prune-0.1", "prune-0.9", "distillation-half:epochs=2,batch_size=50", "quantize-8",
   ]
 
-  private func suite(
-    _ texts: [String] = texts, nulls: [Double] = [0, 0.1, 0.1, 0.2], context: String = ""
-  ) throws -> StressSuite {
+  private func suite(_ texts: [String] = texts, context: String = "") throws -> StressSuite {
     let stolen = try StolenModel.shared.get()
-    func score(_ set: ImageDataset) -> TriggerSetAccuracy {
-      TriggerSetAccuracy(carriers: set, normalization: stolen.data.normalization)
-    }
-    let rank = NullRank(nulls: nulls)
     return StressSuite(
       attacks: try texts.map(stolen.attack),
       marks: [
-        StressMark("own", role: .own, score: score(stolen.carriers)) { rank.pValue(of: $0) },
-        StressMark("other", role: .foreign, score: score(stolen.foreignCarriers)),
-      ], nulls: nulls, context: context)
+        StressMark("own", role: .own, score: stolen.score(stolen.carriers)),
+        StressMark("other", role: .foreign, score: stolen.score(stolen.foreignCarriers)),
+      ], nulls: [[0, 0.1], [0.2, 0.1]], context: context)
   }
 
   private func run(
@@ -65,8 +59,9 @@ struct RemovalStressTests {
     )
     #expect(base.own?.value == 1 && base.accuracyChange == 0 && base.classPriorShift == 0)
     #expect(base.accuracy == (try stolen.accuracy(stolen.model())))
-    // Of four null scores none is as large: 1 / 5.
-    #expect(base.own?.pValue == 0.2)
+    // Neither the foreign key nor one of four null scores is as large: 1 / 6.
+    #expect(base.own?.pValue == 1 / 6.0)
+    #expect(base.strongestForeign?.pValue == nil)
     #expect(!mild.losesTooMuch && strong.losesTooMuch && !eight.losesTooMuch)
     #expect(try #require(mild.own?.value) > 0.9)
     #expect(try #require(student.own?.value) < 0.5)
@@ -81,7 +76,7 @@ struct RemovalStressTests {
     }
     #expect(strong.classPriorShift > 0.05)
     #expect(student.seconds > 0)
-    // The model itself is no attack, and a p-value of 0.2 proves nothing at 0.1.
+    // The model itself is no attack, and a p-value of 1/6 proves nothing at 0.1.
     #expect(report.successful(level: 0.1).allSatisfy { $0.attack != "none" && !$0.losesTooMuch })
     #expect(report.successful(level: 0.1).contains { $0.attack == "prune-0.1" })
     #expect(!report.successful(level: 0.2).contains { $0.attack == "prune-0.1" })
@@ -124,26 +119,6 @@ struct RemovalStressTests {
     #expect(forward[2] == backward[1])
   }
 
-  @Test("The p-value is the rank among the nulls")
-  func rank() {
-    let nulls = NullRank(nulls: [0.1, 0.2, 0.2, 0.3])
-    #expect(nulls.pValue(of: 0.4) == 0.2)
-    #expect(nulls.pValue(of: 0.3) == 0.4)
-    #expect(nulls.pValue(of: 0.2) == 0.8)
-    #expect(nulls.pValue(of: 0) == 1)
-    #expect(NullRank(nulls: []).pValue(of: 1) == 1)
-    // Under the null every rank is as likely: the share of p ≤ α is at most α.
-    let all = (0..<100).map { Double(($0 * 37) % 100) }
-    for level in [0.01, 0.05, 0.2] {
-      let claims = all.indices.count { place in
-        var others = all
-        let own = others.remove(at: place)
-        return NullRank(nulls: others).pValue(of: own) <= level
-      }
-      #expect(Double(claims) / 100 <= level + 1e-12)
-    }
-  }
-
   @Test("The JSON is the report, and the plot shows every attack with its name")
   func files() throws {
     let report = try run(suite(["prune-0.1", "prune-0.9"]))
@@ -151,22 +126,18 @@ struct RemovalStressTests {
     #expect(json["schema"] == "bulwark.stress/1")
     #expect(try json.decode(as: StressReport.self) == report)
     let svg = StressPlot(report).svg()
-    let parsed = try XMLDocument(xmlString: svg)
-    let root = try #require(parsed.rootElement())
-    let circles = try root.nodes(forXPath: "//*[local-name()='circle']").compactMap {
-      $0 as? XMLElement
-    }
-    #expect(circles.count == 2)
-    let fills = circles.compactMap { $0.attribute(forName: "fill")?.stringValue }
+    // Well-formed, or this throws.
+    #expect(try XMLDocument(xmlString: svg).rootElement()?.localName == "svg")
+    let circles = svg.matches(
+      of: try Regex(
+        #"<circle cx="([0-9.]+)" cy="([0-9.]+)" r="5" fill="([^"]+)""#,
+        as: (Substring, Substring, Substring, Substring).self)
+    ).map { (x: Double($0.output.1) ?? 0, y: Double($0.output.2) ?? 0, fill: $0.output.3) }
     // Hollow where too much accuracy is lost.
-    #expect(fills == ["#1f618d", "white"])
+    #expect(circles.map(\.fill) == ["#1f618d", "white"])
+    #expect(circles[1].x < circles[0].x)
+    #expect(circles[1].y > circles[0].y)
     for row in report.rows { #expect(svg.contains(row.attack)) }
-    func place(_ index: Int, _ name: String) throws -> Double {
-      try #require(
-        circles[index].attribute(forName: name)?.stringValue.flatMap { Double($0) })
-    }
-    #expect(try place(1, "cx") < place(0, "cx"))
-    #expect(try place(1, "cy") > place(0, "cy"))
   }
 
   @Test("Without test images there is nothing to measure")

@@ -83,8 +83,12 @@ struct StolenModel: Sendable {
 
   /// Share of the carriers that a model answers as the key says.
   func survival(_ model: ImageClassifier) throws -> Double {
-    let score = TriggerSetAccuracy(carriers: carriers, normalization: data.normalization)
-    return try #require(try score.score(model, session: TrainingSession(seed: 0)))
+    try #require(try score(carriers).score(model, session: TrainingSession(seed: 0)))
+  }
+
+  /// The statistic of a trigger set: the share of right answers.
+  func score(_ set: ImageDataset) -> CarrierScore {
+    CarrierScore(CarrierSet(set), normalization: data.normalization, access: .labels)
   }
 
   /// Share of the test images that a model answers rightly.

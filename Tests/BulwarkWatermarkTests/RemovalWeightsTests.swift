@@ -122,6 +122,7 @@ struct RemovalWeightsTests {
     "Permuted channels give the same logits from other weights",
     arguments: [
       Architecture(.smallCNN, width: 4, classes: 5, channels: 1),
+      Architecture(.resNet8, width: 4, classes: 5, channels: 1),
       Architecture(.resNet18, width: 4, classes: 5, channels: 1),
       Architecture(.resNet34, stem: .imageNet, width: 2, classes: 5, channels: 1),
       Architecture(.vgg16, width: 4, classes: 5, channels: 1),

@@ -13,6 +13,7 @@ struct RecipeFileTests {
     let all = FileManager.default.enumerator(atPath: repository + "/Recipes")
     return (all?.compactMap { $0 as? String } ?? [])
       .filter { $0.hasSuffix(".yaml") && !$0.hasPrefix("unlearning/") }
+      .filter { !$0.hasPrefix("watermark/") }
       .map { "Recipes/" + $0 }.sorted()
   }()
 

@@ -1,10 +1,5 @@
 /// What the removal suite of watermarks is measured by.
 extension Metric {
-  /// Share of carriers that a model answers as the key says.
-  public static let carrierAccuracy = MetricDefinition(
-    name: "carrier_accuracy", unit: "fraction", direction: .neutral,
-    formula: "predicted as the key's label / n over the carriers of a key", source: "common",
-    target: "1 for a derived model, the null models' value for others")
   /// What an attack costs.
   public static let accuracyChange = MetricDefinition(
     name: "accuracy_change", unit: "fraction", direction: .higher,
@@ -18,7 +13,8 @@ extension Metric {
   /// How likely the score is without derivation.
   public static let pValue = MetricDefinition(
     name: "p_value", unit: "probability", direction: .neutral,
-    formula: "(1 + null scores at least as large) / (1 + null scores)", source: "rank test")
+    formula: "(1 + other (model, key) pairs that score as high) / (1 + other pairs)",
+    source: "Bulwark, Docs/Watermarks.md")
   /// Shift of the class prior.
   public static let classPriorShift = MetricDefinition(
     name: "class_prior_shift", unit: "fraction", direction: .lower,
@@ -32,6 +28,6 @@ extension Metric {
 
   /// The definitions of this file.
   static let removal = [
-    carrierAccuracy, accuracyChange, foreignScore, pValue, classPriorShift, attackTime,
+    accuracyChange, foreignScore, pValue, classPriorShift, attackTime,
   ]
 }

@@ -35,6 +35,11 @@ public struct RemovalChain: ResumableRemovalAttack, DescribedRemovalAttack {
       .joined(separator: "; ")
   }
 
+  /// Whether any link does.
+  public var needsOtherImages: Bool {
+    links.contains { ($0 as? any DescribedRemovalAttack)?.needsOtherImages == true }
+  }
+
   private static let owner = "removal_chain"
 
   /// Runs the links that are left.
@@ -48,7 +53,8 @@ public struct RemovalChain: ResumableRemovalAttack, DescribedRemovalAttack {
     }
     for place in first..<links.count {
       let start = current
-      let part = try session.part("removal/link-\(place)") { snapshot in
+      let seed = session.key.stream("removal/link-\(place)").value
+      let part = try session.sibling(seed: seed) { snapshot in
         try session.keep { try wrapped(snapshot, place: place, start: start, model, session) }
       }
       if let link = links[place] as? any ResumableRemovalAttack {

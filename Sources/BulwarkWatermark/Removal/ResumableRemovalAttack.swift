@@ -35,4 +35,11 @@ public protocol DescribedRemovalAttack: RemovalAttack {
   var settings: JSONValue { get }
   /// What a reader of the numbers has to know in one sentence; empty for nothing.
   var remark: String { get }
+  /// Whether it works on images that the owner did not train on.
+  var needsOtherImages: Bool { get }
+}
+
+extension DescribedRemovalAttack {
+  /// The owner's images are enough.
+  public var needsOtherImages: Bool { false }
 }

@@ -37,7 +37,14 @@ struct WatermarkStressCommand: ToolCommand {
   @Option(help: "Use at most this many of them, balanced over the classes.")
   var otherLimit: Int?
 
-  @Option(help: "The trigger set: a data set of carriers with the labels of the key.")
+  @Option(help: "The owner's key file, as bulwark watermark embed writes it.")
+  var key: String?
+
+  @Option(help: "Number of foreign keys made for --key; more allow smaller p-values.")
+  var foreignKeys: Int?
+
+  @Option(
+    help: "Instead of --key, the trigger set: a data set of carriers with the labels of the key.")
   var carriers: String?
 
   @Option(
@@ -96,6 +103,8 @@ struct WatermarkStressCommand: ToolCommand {
       if let testLimit { recipe.data.testLimit = testLimit }
       if let otherData { recipe.otherData.path = otherData }
       if let otherLimit { recipe.otherData.limit = otherLimit }
+      if let key { recipe.key = key }
+      if let foreignKeys { recipe.foreignKeys = foreignKeys }
       if let carriers { recipe.carriers = carriers }
       if !foreign.isEmpty { recipe.foreign = foreign }
       if !null.isEmpty { recipe.nulls = null }

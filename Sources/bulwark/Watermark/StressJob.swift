@@ -71,7 +71,9 @@ struct StressJob {
     result.recipe = resolved.digest
     result.inputs = try run.bundle.inputs
     result.inputs["checkpoint"] = .string(recipe.checkpoint)
-    result.inputs["carriers"] = .string(recipe.carriers)
+    for (name, path) in [("carriers", recipe.carriers), ("key", recipe.key)] where !path.isEmpty {
+      result.inputs[name] = .string(path)
+    }
     result.outputs = [
       "recipe": .string(folder.recipe), "report": .string(files.json), "plot": .string(files.plot),
       "result": .string(folder.result),
@@ -80,7 +82,7 @@ struct StressJob {
       .init(name: $0.attack, metrics: $0.metrics(testImages: report.testImages))
     }
     result.details = [
-      "attacks": .int(run.attacks.count), "null_pairs": .int(report.nulls.count),
+      "attacks": .int(run.attacks.count), "null_models": .int(report.nulls.count),
       "verdict": .string(report.verdict(level: recipe.level)),
     ]
     result.seconds = console.seconds

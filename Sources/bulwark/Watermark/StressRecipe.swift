@@ -23,10 +23,16 @@ struct StressRecipe: ToolRecipe, Equatable {
   /// Images of the same classes that the owner did not train on; what also stands in `data` is left
   /// out. An empty path gives none.
   var otherData = TrainRecipe.DataSettings(path: "")
+  /// The owner's key file, as `bulwark watermark embed` writes it; or else `carriers`.
+  var key = ""
+  /// Number of foreign keys that are made for `key`.
+  var foreignKeys = 49
   /// The trigger set with the key's labels: a data set.
   var carriers = ""
-  /// Trigger sets of other keys, the controls.
+  /// Trigger sets of other keys, the controls of `carriers`.
   var foreign: [String] = []
+  /// What may be asked of a surrogate: `labels` counts answers, `logits` takes probabilities.
+  var access = SuspectAccess.labels
   /// Checkpoints of models that were trained without the owner's: what chance scores.
   var nulls: [String] = []
   /// The list of attacks.
@@ -66,13 +72,23 @@ struct StressRecipe: ToolRecipe, Equatable {
     try require(threads >= 0, "threads", "0 or more")
     try require(checkpointInterval >= 0, "checkpoint_interval", "0 or more seconds")
     try require(!checkpoint.isEmpty, "checkpoint", "the path of a checkpoint (--checkpoint)")
-    try require(!carriers.isEmpty, "carriers", "the path of a trigger set (--carriers)")
+    try require(
+      carriers.isEmpty != key.isEmpty, "key or carriers",
+      "given, and only one of them (--key, or --carriers with a trigger set)")
+    try require(
+      key.isEmpty || foreign.isEmpty, "foreign",
+      "empty with a key, which makes its own foreign keys"
+    )
+    try require(foreignKeys >= 1, "foreign_keys", "at least 1")
     try require((0...1).contains(margin), "margin", "in 0...1")
     try require(level > 0 && level < 1, "level", "between 0 and 1")
     try require(Set(names).count == names.count, "attacks", "a list without repetition")
     let registry = StressAttacks.registry(carrierClass: 0)
     for name in names {
-      _ = try registry.attack(name)
+      let attack = try registry.attack(name) as? any DescribedRemovalAttack
+      if attack?.needsOtherImages == true, otherData.path.isEmpty {
+        throw RemovalError.otherImagesMissing(attack: name)
+      }
     }
   }
 

@@ -68,11 +68,12 @@ extension StressReport {
     guard rows.contains(where: { $0.own?.pValue != nil }) else {
       return "Without null models (--null) no p-value can be given: the scores alone prove nothing."
     }
-    let least = 1 / Double(1 + nulls.count)
-    guard least <= level else {
+    let cells = (nulls.first?.count ?? 0) * (nulls.count + 1)
+    guard 1 / Double(max(cells, 1)) <= level else {
       return
-        "\(nulls.count) null pairs give p-values of at least \(String(format: "%.2g", least)): "
-        + "the level \(level) needs \(Int((1 / level).rounded(.up)) - 1)."
+        "\(cells) pairs of \(nulls.count) null models and \(nulls.first?.count ?? 0) keys cannot "
+        + "give a p-value below \(String(format: "%.2g", 1 / Double(max(cells, 1)))): the level "
+        + "\(level) needs more."
     }
     let removed = successful(level: level).map(\.attack)
     return removed.isEmpty

@@ -17,7 +17,8 @@ struct StressRun {
   let data: TrainingData
   let attacks: [any RemovalAttack]
   let marks: [StressMark]
-  let nulls: [Double]
+  /// Scores of each null model under every key.
+  let nulls: [[Double]]
 
   var recipe: StressRecipe { resolved.recipe }
 
@@ -39,15 +40,11 @@ struct StressRun {
         remedy: "Give a data set with a test set.", category: .badData)
     }
     let owner = bundle.train
-    func triggerSet(_ path: String) throws -> ImageDataset {
-      let set = try console.load(path, options: DataOptions()).train
-      try StressRun.check(set, path: path, against: owner)
-      return set
-    }
-    let carriers = try triggerSet(recipe.carriers)
-    let foreign = try recipe.foreign.map { ($0, try triggerSet($0)) }
+    let keys = try StressKeys(
+      recipe, train: owner, probe: bundle.test ?? owner, console: console)
+    let secret = keys.carriers.map { [$0] } ?? []
     // An attacker who had the carriers would be no thief but the owner.
-    let (train, removed) = try owner.without([carriers])
+    let (train, removed) = try owner.without(secret)
     if removed > 0 {
       console.note("note: \(removed) carriers were among the training images; left out")
     }
@@ -55,27 +52,19 @@ struct StressRun {
       train: train,
       evaluator: Evaluator(
         test: bundle.test, triggered: nil, normalization: loaded.normalization))
-    let others = try StressRun.otherImages(recipe, without: [owner, carriers], skipBad, console)
+    let others = try StressRun.otherImages(recipe, without: [owner] + secret, skipBad, console)
     let environment = RemovalEnvironment(
       views: try StressRun.views(recipe, loaded.checkpoint, console), otherImages: others,
       seed: recipe.seed)
-    let counts = carriers.countsPerClass
+    let counts = keys.carriers?.countsPerClass ?? [0]
     let registry = StressAttacks.registry(
       carrierClass: counts.indices.max { counts[$0] < counts[$1] } ?? 0)
     attacks = try recipe.names.map { try registry.attack($0, environment: environment) }
-
-    let normalization = loaded.normalization
-    let scores = ([("own", carriers)] + foreign).map { name, set in
-      (name, TriggerSetAccuracy(carriers: set, normalization: normalization))
-    }
-    nulls = try StressRun.nullScores(
-      recipe, scores.map(\.1), like: loaded, device: device, console)
-    let rank = nulls.isEmpty ? nil : NullRank(nulls: nulls)
-    marks = scores.enumerated().map { place, entry in
-      StressMark(
-        entry.0, role: place == 0 ? .own : .foreign, score: entry.1,
-        pValue: rank.map { rank in { rank.pValue(of: $0) } })
-    }
+    marks = try keys.marks(loaded.normalization)
+    nulls = try keys.nullScores(
+      recipe.nulls, classes: loaded.model.architecture.classes,
+      session: TrainingSession(seed: recipe.seed, device: device, precision: recipe.precision),
+      console: console)
   }
 
   /// A session that tells `events`.
@@ -85,21 +74,6 @@ struct StressRun {
     try TrainingSession(
       seed: recipe.seed, device: device, precision: recipe.precision, events: events,
       checkpointInterval: recipe.checkpointInterval, stopRequested: stopRequested)
-  }
-
-  /// A trigger set has the images' form, and labels that the model knows.
-  private static func check(_ set: ImageDataset, path: String, against train: ImageDataset) throws {
-    guard set.images.shape.dropFirst() == train.images.shape.dropFirst() else {
-      throw ToolError(
-        summary: "The carriers in \(path) are \(set.channels)x\(set.height)x\(set.width), the "
-          + "training images \(train.channels)x\(train.height)x\(train.width).",
-        remedy: "Give the carriers as the model was shown them.", category: .badData)
-    }
-    if let label = set.labels.max(), label >= train.classCount {
-      throw ToolError(
-        summary: "\(path) has the label \(label), the model has \(train.classCount) classes.",
-        remedy: "Give the labels in the order of the model's classes.", category: .badData)
-    }
   }
 
   /// Images that the owner did not train on, checked to be others; nil where none are asked for.
@@ -146,28 +120,5 @@ struct StressRun {
     }
     console.note("note: the checkpoint holds no training recipe; random views follow this recipe")
     return recipe.augmentation.weakSteps
-  }
-
-  /// What every key scores on every null model.
-  private static func nullScores(
-    _ recipe: StressRecipe, _ scores: [TriggerSetAccuracy], like loaded: LoadedModel,
-    device: Device, _ console: Console
-  ) throws -> [Double] {
-    let session = try TrainingSession(
-      seed: recipe.seed, device: device, precision: recipe.precision)
-    return try recipe.nulls.flatMap { path in
-      console.detail("reading the null model \(path)")
-      let null = try LoadedModel(path, device: device)
-      guard null.model.architecture.classes == loaded.model.architecture.classes else {
-        throw ToolError(
-          summary: "The null model \(path) has another number of classes than the model.",
-          remedy: "Give models of the same task.", category: .badData)
-      }
-      // A null model sees carriers through its own normalization.
-      return try scores.compactMap {
-        try TriggerSetAccuracy(carriers: $0.carriers, normalization: null.normalization)
-          .score(null.model, session: session)
-      }
-    }
   }
 }

@@ -46,6 +46,9 @@ public struct Distillation: ResumableRemovalAttack, DescribedRemovalAttack {
     return "fresh student (checked); teacher \(answers)"
   }
 
+  /// Whether its images are other ones than the owner's.
+  public var needsOtherImages: Bool { options.training.images == .other }
+
   /// Trains a fresh student, or finishes one.
   public func surrogate(
     of model: ImageClassifier, data: TrainingData, session: TrainingSession,

@@ -74,7 +74,7 @@ public struct DistillationOptions: Hashable, Sendable, Codable {
     switch family {
     case "same": break
     case "other":
-      let isResNet = teacher.family == .resNet18 || teacher.family == .resNet34
+      let isResNet = teacher.family.rawValue.hasPrefix("resnet")
       student.family = isResNet ? (side >= 32 ? .vgg16 : .smallCNN) : .resNet18
     default:
       guard let named = Architecture.Family(rawValue: family) else {

@@ -54,6 +54,9 @@ public struct FinePruning: ResumableRemovalAttack, DescribedRemovalAttack {
   /// Nothing beyond the settings.
   public var remark: String { "" }
 
+  /// Whether its images are other ones than the owner's.
+  public var needsOtherImages: Bool { options.training.images == .other }
+
   /// Prunes and trains a copy of the stolen model, or finishes one.
   public func surrogate(
     of model: ImageClassifier, data: TrainingData, session: TrainingSession,

@@ -113,6 +113,9 @@ public struct FineTuningAttack: ResumableRemovalAttack, DescribedRemovalAttack {
     options.labels == .teacher ? "labels asked of the stolen model once, without random views" : ""
   }
 
+  /// Whether its images are other ones than the owner's.
+  public var needsOtherImages: Bool { options.training.images == .other }
+
   /// Trains a copy of the stolen model, or finishes one.
   public func surrogate(
     of model: ImageClassifier, data: TrainingData, session: TrainingSession,

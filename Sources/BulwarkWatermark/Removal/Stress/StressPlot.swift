@@ -18,7 +18,7 @@ public struct StressPlot {
     x = Axis(
       covering: accuracies + [(report.rows.first?.accuracy ?? 1) - report.margin],
       from: Self.left, to: Self.right)
-    let scores = rows.flatMap { $0.readings.compactMap(\.value) } + report.nulls
+    let scores = rows.flatMap { $0.readings.compactMap(\.value) } + report.nulls.flatMap { $0 }
     y = Axis(covering: scores + [0, 1], from: Self.bottom, to: Self.top)
   }
 
@@ -66,25 +66,25 @@ public struct StressPlot {
         text(
           place + 4, Self.top - 6, "−\(label(report.margin)) accuracy", color: "#b03a2e", size: 10))
     }
-    if let largest = report.nulls.max() {
+    let nulls = report.nulls.flatMap { $0 }
+    if let largest = nulls.max() {
       parts.append(line(Self.left, y(largest), Self.right, y(largest), "#7d6608", dash: "2 3"))
       parts.append(
         text(
-          Self.right, y(largest) - 4, "largest of \(report.nulls.count) null scores",
+          Self.right, y(largest) - 4, "largest of \(nulls.count) null scores",
           color: "#7d6608", anchor: "end", size: 10))
     }
     return parts
   }
 
+  /// The foreign key that scores most on each surrogate.
   private func foreign() -> [String] {
-    rows.flatMap { row in
-      row.readings.compactMap { reading in
-        guard reading.role == .foreign, let value = reading.value else { return nil }
-        let (cx, cy) = (x(row.accuracy), y(value))
-        return "<path d=\"M\(n(cx - 3)) \(n(cy - 3))l6 6m0 -6l-6 6\" stroke=\"#999\">"
-          + "<title>\(escaped("\(row.attack), foreign key \(reading.key): \(label(value))"))"
-          + "</title></path>"
-      }
+    rows.compactMap { row in
+      guard let reading = row.strongestForeign, let value = reading.value else { return nil }
+      let (cx, cy) = (x(row.accuracy), y(value))
+      return "<path d=\"M\(n(cx - 3)) \(n(cy - 3))l6 6m0 -6l-6 6\" stroke=\"#999\">"
+        + "<title>\(escaped("\(row.attack), foreign key \(reading.key): \(label(value))"))"
+        + "</title></path>"
     }
   }
 
@@ -111,7 +111,7 @@ public struct StressPlot {
     parts.append(
       text(
         start, under,
-        "■ the model · ● attack · ○ lost more than \(label(report.margin)) · × foreign key",
+        "■ the model · ● attack · ○ lost more than \(label(report.margin)) · × strongest foreign key",
         color: "#555", size: 11))
     return parts
   }

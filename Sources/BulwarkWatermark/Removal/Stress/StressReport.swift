@@ -19,7 +19,8 @@ public struct StressReport: Sendable, Codable, Equatable {
     public var score: String
     /// The statistic; nil where the surrogate has no place for the mark.
     public var value: Double?
-    /// Probability that a model not derived from the owner's scores as much; nil where unknown.
+    /// The owner's rank among all other (model, key) pairs (`RankTest`); nil for foreign keys and
+    /// without null models.
     public var pValue: Double?
   }
 
@@ -72,13 +73,13 @@ public struct StressReport: Sendable, Codable, Equatable {
   public var testImages: Int
   /// SHA-256 of the stolen model's weights.
   public var modelDigest: String
-  /// Scores of (null model, key) pairs, where there are any.
-  public var nulls: [Double]
+  /// Scores of each null model, under the owner's key and then under the foreign ones.
+  public var nulls: [[Double]]
 
   /// Collects the rows of a run.
   public init(
     rows: [Row], margin: Double, classNames: [String], testImages: Int, modelDigest: String,
-    nulls: [Double] = []
+    nulls: [[Double]] = []
   ) {
     self.rows = rows
     self.margin = margin

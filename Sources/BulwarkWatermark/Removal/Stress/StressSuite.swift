@@ -15,8 +15,9 @@ public struct StressSuite {
   public let marks: [StressMark]
   /// Accuracy that an attack may lose before it is marked, 0...1.
   public let margin: Double
-  /// Scores of (null model, key) pairs, for the record and the plot.
-  public let nulls: [Double]
+  /// Scores of each model trained without the owner's: under the owner's key, then under the foreign
+  /// ones in order. None give no p-values.
+  public let nulls: [[Double]]
   /// Whatever else decides the result: rows that were kept under another context are not used.
   public let context: String
 
@@ -26,10 +27,11 @@ public struct StressSuite {
   ///   - attacks: each with a name of its own.
   ///   - marks: each with a name of its own.
   ///   - margin: accuracy that an attack may lose; 0.05 as in the SoK (Lukas et al. 2022).
-  ///   - nulls: scores of (null model, key) pairs.
+  ///   - nulls: scores of each null model, under the owner's key and then under the foreign ones.
   ///   - context: names views, other images and keys, for instance the digest of a recipe.
   public init(
-    attacks: [any RemovalAttack], marks: [StressMark], margin: Double = 0.05, nulls: [Double] = [],
+    attacks: [any RemovalAttack], marks: [StressMark], margin: Double = 0.05,
+    nulls: [[Double]] = [],
     context: String = ""
   ) {
     precondition(
@@ -60,7 +62,8 @@ public struct StressSuite {
       throw RemovalError.images("without test images no accuracy can be measured")
     }
     let meter = Meter(
-      test: test, normalization: data.normalization, marks: marks, margin: margin, session: session)
+      test: test, normalization: data.normalization, marks: marks, nulls: nulls, margin: margin,
+      session: session)
     var base = try meter.measure(
       model, attack: StressReport.untouched, settings: .null, remark: "the model itself",
       before: nil)
@@ -98,8 +101,8 @@ public struct StressSuite {
       let spent = (ContinuousClock.now - begin).components
       return (partial?.1 ?? 0) + Double(spent.seconds) + Double(spent.attoseconds) * 1e-18
     }
-    let part = try session.part(
-      "attack/\(attack.name)",
+    let part = try session.sibling(
+      seed: session.key.stream("attack/\(attack.name)").value,
       save: store.map { store in
         {
           try store.save($0, of: attack.name, identity: identity, seconds: seconds())
@@ -136,7 +139,7 @@ public struct StressSuite {
       "test": .string(try data.evaluator.test?.fingerprint ?? ""), "margin": .double(margin),
       "seed": .unsigned(session.seed), "precision": .string(session.precision.rawValue),
       "marks": .array(marks.map { .string("\($0.role.rawValue):\($0.name):\($0.score.name)") }),
-      "nulls": .array(nulls.map(JSONValue.double)), "context": .string(context),
+      "nulls": try JSONValue(encoding: nulls), "context": .string(context),
     ]
     return SHA256Digest(of: try parts.text()).description
   }
@@ -147,6 +150,7 @@ private struct Meter {
   let test: ImageDataset
   let normalization: Normalize
   let marks: [StressMark]
+  let nulls: [[Double]]
   let margin: Double
   let session: TrainingSession
 
@@ -169,7 +173,22 @@ private struct Meter {
       accuracy: accuracy, accuracyChange: change,
       // Exactly the margin is allowed, also where 0.95 - 0.90 is a little more than 0.05.
       losesTooMuch: change < -margin - 1e-9,
-      readings: try marks.map { try $0.reading(model, session: session) }, classShares: shares,
+      readings: try readings(model), classShares: shares,
       classPriorShift: changes[shifted], shiftedClass: shifted, seconds: 0, seed: 0)
+  }
+
+  /// Every key's statistic; the owner's with its rank among all others.
+  private func readings(_ model: ImageClassifier) throws -> [StressReport.Reading] {
+    var readings = try marks.map { mark in
+      StressReport.Reading(
+        key: mark.name, role: mark.role, score: mark.score.name,
+        value: try mark.score.score(model, session: session))
+    }
+    guard !nulls.isEmpty, let own = readings.firstIndex(where: { $0.role == .own }),
+      let observed = readings[own].value
+    else { return readings }
+    let foreign = readings.filter { $0.role == .foreign }.compactMap(\.value)
+    readings[own].pValue = RankTest(observed: observed, foreign: foreign, nulls: nulls).p
+    return readings
   }
 }

@@ -54,7 +54,7 @@ struct ChannelGroup: Equatable {
           writers: ["conv\($0)", "bn\($0)"], readers: [$0 < 6 ? "conv\($0 + 1)" : head])
       }
     case .vgg16, .vgg19: return sequential(model)
-    case .resNet18, .resNet34: return residual(model)
+    case .resNet8, .resNet14, .resNet20, .resNet18, .resNet34: return residual(model)
     }
   }
 
@@ -83,8 +83,9 @@ struct ChannelGroup: Equatable {
     func names(_ stage: Int) -> [String] {
       (0...).lazy.map { "layer\(stage).\($0)" }.prefix { blocks.contains($0) }.map { $0 }
     }
+    let stages = (1...4).filter { blocks.contains("layer\($0).0") }.count
     var groups: [ChannelGroup] = []
-    for stage in 1...4 {
+    for stage in 1...stages {
       var carried = ChannelGroup(
         writers: stage == 1 ? ["conv1", "bn1"] : [], readers: [])
       for (index, block) in names(stage).enumerated() {
@@ -97,7 +98,7 @@ struct ChannelGroup: Equatable {
         // The first block of a later stage reads what the stage before wrote.
         if stage == 1 || index > 0 { carried.readers.append(block + ".conv1") }
       }
-      if stage < 4 {
+      if stage < stages {
         let next = "layer\(stage + 1).0"
         carried.readers += [next + ".conv1", next + ".downsample.0"]
       } else {

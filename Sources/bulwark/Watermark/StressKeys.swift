@@ -1,0 +1,101 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkTensor
+import BulwarkTraining
+import BulwarkWatermark
+
+/// The owner's key and the foreign ones, from a key file or as plain trigger sets.
+struct StressKeys {
+  /// One key: its name and its statistic for models of a normalization.
+  private struct Key {
+    var name: String
+    var score: (Normalize) throws -> any OwnershipScore
+  }
+
+  /// The owner's first.
+  private let keys: [Key]
+  /// The owner's carriers; nil for a mark without any.
+  let carriers: ImageDataset?
+
+  /// Reads what the recipe names.
+  ///
+  /// - Throws: `ToolError` or `WatermarkError` when keys and images do not fit each other.
+  init(_ recipe: StressRecipe, train: ImageDataset, probe: ImageDataset, console: Console) throws {
+    guard recipe.key.isEmpty else {
+      let key = try WatermarkKey(reading: recipe.key)
+      try key.check(train)
+      let foreign = try (0..<recipe.foreignKeys).map {
+        (
+          "foreign-\($0 + 1)",
+          try key.foreign(WatermarkSecret.published("foreign key", $0), material: train)
+        )
+      }
+      keys = ([("own", key)] + foreign).map { name, key in
+        Key(name: name) {
+          try key.score(normalization: $0, access: recipe.access, probe: probe)
+        }
+      }
+      carriers = try key.carriers().map {
+        try ImageDataset(images: $0.images, labels: $0.labels, classNames: train.classNames)
+      }
+      return
+    }
+    func triggerSet(_ path: String) throws -> ImageDataset {
+      let set = try console.load(path, options: DataOptions()).train
+      try StressKeys.check(set, path: path, against: train)
+      return set
+    }
+    let own = try triggerSet(recipe.carriers)
+    let sets = [("own", own)] + (try recipe.foreign.map { ($0, try triggerSet($0)) })
+    keys = sets.map { name, set in
+      Key(name: name) {
+        CarrierScore(CarrierSet(set), normalization: $0, access: recipe.access)
+      }
+    }
+    carriers = own
+  }
+
+  /// The keys as a suspect of this normalization is held against them.
+  func marks(_ normalization: Normalize) throws -> [StressMark] {
+    try keys.enumerated().map { place, key in
+      StressMark(
+        key.name, role: place == 0 ? .own : .foreign, score: try key.score(normalization))
+    }
+  }
+
+  /// What every key scores on every null model, each seen through its own normalization.
+  ///
+  /// - Throws: `ToolError` for a model of another task.
+  func nullScores(_ paths: [String], classes: Int, session: TrainingSession, console: Console)
+    throws -> [[Double]]
+  {
+    try paths.map { path in
+      console.detail("reading the null model \(path)")
+      let null = try LoadedModel(path, device: session.device)
+      guard null.model.architecture.classes == classes else {
+        throw ToolError(
+          summary: "The null model \(path) knows \(null.model.architecture.classes) classes, the "
+            + "marked model \(classes).", remedy: "Give models of the same task.",
+          category: .badData)
+      }
+      return try marks(null.normalization).compactMap {
+        try $0.score.score(null.model, session: session)
+      }
+    }.filter { $0.count == keys.count }
+  }
+
+  /// A trigger set has the images' form, and labels that the model knows.
+  private static func check(_ set: ImageDataset, path: String, against train: ImageDataset) throws {
+    guard set.images.shape.dropFirst() == train.images.shape.dropFirst() else {
+      throw ToolError(
+        summary: "The carriers in \(path) are \(set.channels)x\(set.height)x\(set.width), the "
+          + "training images \(train.channels)x\(train.height)x\(train.width).",
+        remedy: "Give the carriers as the model was shown them.", category: .badData)
+    }
+    if let label = set.labels.max(), label >= train.classCount {
+      throw ToolError(
+        summary: "\(path) has the label \(label), the model has \(train.classCount) classes.",
+        remedy: "Give the labels in the order of the model's classes.", category: .badData)
+    }
+  }
+}

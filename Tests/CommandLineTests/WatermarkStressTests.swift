@@ -1,0 +1,237 @@
+import BulwarkData
+import BulwarkStore
+import BulwarkTensor
+import Foundation
+import Testing
+
+@testable import bulwark
+
+/// A checkpoint of a few seconds that knows 200 digits and 16 noise pictures, the pictures with their
+/// labels as a data set, others as a foreign key, and a model that never saw either.
+struct StressFixture {
+  static let train = """
+    threads: 1
+    precision: fp32
+    methods: [standard]
+    data: {path: digits, limit: 200, test_limit: 60}
+    model: {family: small_cnn, width: 6}
+    augmentation: {padding: 1, flip: false}
+    standard: {epochs: 14, batch_size: 25, learning_rate: 0.05, augment: false}
+    """
+
+  let tool = Tool()
+  let folder: TemporaryFolder
+  /// What every stress run of this fixture begins with.
+  let base: [String]
+
+  init() async throws {
+    folder = try TemporaryFolder()
+    let bundle = try DataSource.load("digits", options: DataOptions(limit: 200, testLimit: 60))
+    let (own, foreign) = (try Self.noise(1), try Self.noise(2))
+    for (name, set) in [("carriers", own), ("foreign", foreign)] {
+      try DatasetFile(images: set.0, labels: set.1, classNames: bundle.train.classNames).write(
+        to: folder.file("\(name).h5"))
+    }
+    let copies = (0..<4).flatMap { _ in 0..<16 }
+    let marked = try ImageDataset(
+      images: Tensor.cat([bundle.train.images, own.0.indexSelect(0, Tensor(copies))]),
+      labels: bundle.train.labels + copies.map { own.1[$0] }, classNames: bundle.train.classNames)
+    try DataBundle(train: marked, test: bundle.test, kind: .hdf5, path: "marked").write(
+      to: folder.file("marked.h5"))
+    try Self.train.write(toFile: folder.file("train.yaml"), atomically: true, encoding: .utf8)
+    for (name, arguments) in [
+      ("marked", ["--set", "data.path=\(folder.file("marked.h5"))", "--set", "data.limit=0"]),
+      ("null", []),
+    ] {
+      let trained = try await tool.start(
+        ["run", folder.file("train.yaml"), "--out", folder.file(name), "--quiet"] + arguments
+      ).outcome()
+      try #require(trained.status == 0, "\(trained.stderr)")
+    }
+    base = [
+      "watermark", "stress", "--checkpoint", folder.file("marked") + "/standard.h5", "--data",
+      "digits", "--limit", "200", "--test-limit", "60", "--carriers", folder.file("carriers.h5"),
+      "--threads", "1", "--precision", "fp32",
+    ]
+  }
+
+  private static func noise(_ seed: UInt64) throws -> (Tensor, [Int]) {
+    let key = RandomKey(seed: seed)
+    return (
+      try key.stream("pixels").integers([16, 1, 16, 16], below: 256).to(.uint8),
+      try key.stream("labels").integers([16], below: 10).integers()
+    )
+  }
+
+  func file(_ name: String) -> String { folder.file(name) }
+
+  /// Runs `watermark stress` with further arguments.
+  func stress(_ arguments: [String]) async throws -> Tool.Outcome {
+    try await tool.start(base + arguments).outcome()
+  }
+}
+
+@Suite("bulwark watermark stress")
+struct WatermarkStressTests {
+  private func value(_ row: [String: Any], _ metric: String) throws -> Double {
+    let metrics = try #require(row["metrics"] as? [String: [String: Any]])
+    return try #require((metrics[metric]?["value"] as? NSNumber)?.doubleValue, "\(metric)")
+  }
+
+  @Test("A run leaves a table, JSON and a plot; kept attacks are not run again")
+  func everything() async throws {
+    let fixture = try await StressFixture()
+    let out = fixture.file("run")
+    let attacks = [
+      "prune-0.1", "distillation:epochs=8,batch_size=20", "quantize-8",
+      "salun:epochs=1", "prune-0.3+ftal:epochs=1", "distillation:images=other,epochs=1,width=3",
+    ]
+    let arguments =
+      [
+        "--foreign", fixture.file("foreign.h5"), "--null", fixture.file("null") + "/standard.h5",
+        "--other-data", "digits", "--other-limit", "100", "--keep-surrogates", "--level", "0.3",
+        "--margin", "0.9",
+        "--out", out, "--json",
+      ] + attacks.flatMap { ["--attack", $0] }
+    let outcome = try await fixture.stress(arguments)
+    #expect(outcome.status == 0, "\(outcome.stderr)")
+    let rows = try #require(outcome.json?["rows"] as? [[String: Any]])
+    #expect(rows.map { $0["name"] as? String } == ["none"] + attacks)
+    #expect(try value(rows[0], "carrier_accuracy") == 1)
+    #expect(try value(rows[1], "carrier_accuracy") > 0.8)
+    #expect(try value(rows[2], "carrier_accuracy") < 0.6)
+    #expect(try value(rows[3], "carrier_accuracy") > 0.8)
+    // Foreign key and null model: three other pairs, none of which scores as much.
+    #expect(try value(rows[0], "p_value") == 0.25)
+    #expect(try value(rows[0], "foreign_score") < 0.6)
+    for row in rows.dropFirst() {
+      #expect(try value(row, "attack_time") > 0)
+      #expect((0...1).contains(try value(row, "class_prior_shift")))
+      let change = try value(row, "clean_accuracy") - value(rows[0], "clean_accuracy")
+      #expect(abs(try value(row, "accuracy_change") - change) < 1e-9)
+    }
+    let details = try #require(outcome.json?["details"] as? [String: Any])
+    #expect((details["verdict"] as? String)?.contains("distillation") == true)
+    for (place, name) in attacks.enumerated() {
+      #expect(outcome.stderr.contains("[\(place + 1)/\(attacks.count)] \(name): accuracy"))
+    }
+    // The owner's images are among those of --other-data and were left out.
+    #expect(outcome.stderr.contains("images of digits are the owner's"))
+
+    let report = try JSONValue(
+      parsing: String(contentsOfFile: out + "/stress.json", encoding: .utf8))
+    #expect(report["schema"] == "bulwark.stress/1")
+    let plot = try String(contentsOfFile: out + "/stress.svg", encoding: .utf8)
+    #expect(plot.hasPrefix("<svg") && plot.contains("prune-0.1"))
+    let kept = try FileManager.default.contentsOfDirectory(atPath: out + "/attacks")
+    #expect(kept.count { $0.hasSuffix(".h5") } == attacks.count)
+    #expect(!kept.contains { $0.contains("partial") })
+
+    let again = try await fixture.tool.start(
+      ["run", out + "/recipe.yaml", "--out", out, "--resume"]
+    ).outcome()
+    #expect(again.status == 0, "\(again.stderr)")
+    for name in attacks {
+      #expect(again.stderr.contains(name + ": accuracy"))
+      #expect(again.stdout.contains(name))
+    }
+    #expect(again.stderr.components(separatedBy: "(from an earlier run)").count == 7)
+  }
+
+  @Test("Interrupted and killed, a run ends with the numbers of an uninterrupted one")
+  func resumes() async throws {
+    let fixture = try await StressFixture()
+    let arguments = [
+      "--attack", "prune-0.5", "--attack", "distillation:epochs=60,batch_size=20", "--attack",
+      "noise", "--set", "checkpoint_interval=0.2",
+    ]
+    let whole = try await fixture.stress(arguments + ["--out", fixture.file("whole"), "--quiet"])
+    #expect(whole.status == 0, "\(whole.stderr)")
+    let parts = fixture.file("parts")
+    let first = try fixture.tool.start(fixture.base + arguments + ["--out", parts])
+    try await first.wait(for: "stress: distillation")
+    first.send(SIGTERM)
+    let stopped = try await first.outcome()
+    #expect(stopped.status == 75, "\(stopped.stderr)")
+    #expect(stopped.stderr.contains("bulwark run \(parts)/recipe.yaml --out \(parts) --resume"))
+    let killed = try fixture.tool.start(["run", parts + "/recipe.yaml", "--out", parts, "--resume"])
+    _ = try await killed.says("stress: distillation")
+    killed.send(SIGKILL)
+    _ = try await killed.outcome()
+    let last = try await fixture.tool(
+      "run", parts + "/recipe.yaml", "--out", parts, "--resume", "--quiet")
+    #expect(last.status == 0, "\(last.stderr)")
+    func timeless(_ folder: String) throws -> String {
+      try String(contentsOfFile: folder + "/stress.json", encoding: .utf8)
+        .replacing(try Regex("\"seconds\":[0-9.e-]+"), with: "")
+    }
+    #expect(try timeless(parts) == timeless(fixture.file("whole")))
+  }
+
+  @Test("Wrong attacks, settings and carriers each have their message and exit code")
+  func errors() async throws {
+    let fixture = try await StressFixture()
+    let small = fixture.file("small.h5")
+    try DatasetFile(
+      images: Tensor.zeros([2, 1, 8, 8], dtype: .uint8), labels: [0, 1],
+      classNames: (0..<10).map(String.init)
+    ).write(to: small)
+    let cases: [([String], Int32, String)] = [
+      (["--attack", "destillation"], 64, "'distillation'"),
+      (["--attack", "distillation:temprature=4"], 64, "'temperature'"),
+      (["--attack", "prune:share=2"], 64, "prune:share=2.share"),
+      (["--attack", "ftal", "--attack", "ftal"], 64, "repetition"),
+      (["--attack", "distillation-half-disjoint"], 64, "--other-data"),
+      (["--suite", "fast"], 64, "standard"),
+      (["--margin", "2"], 64, "margin"),
+      (["--key", "/nonexistent.json"], 64, "only one of them"),
+      (["--carriers", "/nonexistent.h5"], 66, "nonexistent"),
+      (["--carriers", small], 65, "1x8x8"),
+      (["--checkpoint", "/nonexistent.h5"], 66, "nonexistent"),
+      (["--null", small], 65, "small.h5"),
+      (["--set", "margn=0.1"], 64, "'margin'"),
+    ]
+    for (arguments, status, words) in cases {
+      let outcome = try await fixture.stress(["--out", fixture.file("never")] + arguments)
+      #expect(outcome.status == status, "\(arguments): \(outcome.stderr)")
+      #expect(outcome.stderr.contains(words), "\(arguments): \(outcome.stderr)")
+    }
+    #expect(!FileManager.default.fileExists(atPath: fixture.file("never")))
+    let missing = try await fixture.tool("watermark", "stress", "--carriers", small)
+    #expect(missing.status == 64)
+    #expect(missing.stderr.contains("--checkpoint"))
+  }
+
+  @Test("--dry-run estimates every attack of the standard suite and leaves nothing behind")
+  func dryRun() async throws {
+    let fixture = try await StressFixture()
+    let outcome = try await fixture.stress([
+      "--dry-run", "--out", fixture.file("never"), "--json", "--quiet",
+    ])
+    #expect(outcome.status == 0, "\(outcome.stderr)")
+    let metrics = try #require(outcome.json?["metrics"] as? [String: [String: Any]])
+    #expect(try #require(metrics["estimated_seconds"]?["value"] as? Double) > 0)
+    let rows = try #require(outcome.json?["rows"] as? [[String: Any]])
+    #expect(rows.count > 30)
+    #expect(try value(rows[0], "estimated_seconds") > 0)
+    #expect(!FileManager.default.fileExists(atPath: fixture.file("never")))
+  }
+
+  @Test("The stress recipes of the repository have only valid settings, and say how to run them")
+  func recipes() throws {
+    let folder =
+      URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent().path + "/Recipes/watermark"
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder)
+      .filter { $0.contains("stress") }
+    #expect(files.count >= 2)
+    for file in files {
+      let path = folder + "/" + file
+      let resolved = try ResolvedRecipe<StressRecipe>(file: path, overrides: []) { _ in }
+      #expect(resolved.recipe.names.count > 25)
+      let text = try String(contentsOfFile: path, encoding: .utf8)
+      #expect(text.contains("# Source: "))
+      #expect(text.contains("# Command: bulwark run Recipes/watermark/\(file) "))
+    }
+  }
+}
