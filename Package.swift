@@ -69,7 +69,10 @@ let package = Package(
     .testTarget(name: "BulwarkWatermarkTests", dependencies: ["BulwarkWatermark"]),
     .testTarget(
       name: "CommandLineTests",
-      dependencies: ["bulwark", "BulwarkData", "BulwarkNN", "BulwarkStore", "BulwarkTraining"],
+      dependencies: [
+        "bulwark", "BulwarkData", "BulwarkNN", "BulwarkStore", "BulwarkTraining",
+        "BulwarkWatermark",
+      ],
       exclude: ["Fixtures"]),
     .executableTarget(
       name: "bulwark-bench", dependencies: ["BulwarkNN", "BulwarkData", "BulwarkStore"],

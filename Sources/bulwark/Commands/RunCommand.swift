@@ -52,6 +52,20 @@ struct RunCommand: ToolCommand {
       }
       try StressJob(command: "run", resolved: resolved, options: options, console: console)
         .perform()
+    case .watermarkEmbed:
+      let resolved = try ResolvedRecipe<WatermarkEmbedRecipe>(file: recipe, overrides: overrides) {
+        recipe in
+        compute.overlay(on: &recipe)
+        options.overlay(on: &recipe)
+      }
+      try WatermarkEmbedJob(command: "run", resolved: resolved, options: options, console: console)
+        .perform()
+    case .watermarkVerify:
+      let resolved = try ResolvedRecipe<WatermarkVerifyRecipe>(file: recipe, overrides: overrides) {
+        recipe in compute.overlay(on: &recipe)
+      }
+      try WatermarkVerifyJob(command: "run", resolved: resolved, options: options, console: console)
+        .perform()
     }
   }
 }
@@ -59,6 +73,8 @@ struct RunCommand: ToolCommand {
 /// The command that a recipe is for: its key `command`, `train` where it has none.
 enum RecipeCommand: String, CaseIterable {
   case train, unlearn
+  case watermarkEmbed = "watermark embed"
+  case watermarkVerify = "watermark verify"
   case stress = "watermark stress"
 
   /// Reads the key; everything else about the file is checked later.

@@ -5,5 +5,7 @@ struct WatermarkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "watermark",
     abstract: "Mark a model, and show that a suspect was derived from it.",
-    subcommands: [WatermarkStressCommand.self])
+    subcommands: [
+      WatermarkEmbedCommand.self, WatermarkVerifyCommand.self, WatermarkStressCommand.self,
+    ])
 }

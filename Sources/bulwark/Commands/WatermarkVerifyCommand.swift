@@ -1,0 +1,103 @@
+import ArgumentParser
+import BulwarkData
+import BulwarkWatermark
+
+/// `bulwark watermark verify`: a verification recipe made of flags.
+struct WatermarkVerifyCommand: ToolCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "verify",
+    abstract: "Test whether a suspect was derived from a marked model.",
+    discussion: """
+      Opens the commitment, trains null models that the cache lacks, and ranks the suspect's score \
+      under the owner's key among all other (model, key) pairs. Exit code 2 when nothing is shown. \
+      How null models are trained is set with --set nulls.training.KEY=VALUE: as the owner's model was.
+      """)
+
+  @Option(help: "The owner's key file.")
+  var key: String?
+
+  @Option(help: "The suspect, a checkpoint.")
+  var suspect: String?
+
+  @Option(help: "The commitment that the owner published, sha256:....")
+  var commitment: String?
+
+  @Option(help: "The owner's released model: its commitment and its weights must be the key's.")
+  var released: String?
+
+  @Option(help: "The data of the task.")
+  var data: String?
+
+  @Option(help: "Kind of the data set, where detection is wrong.")
+  var dataKind: DataKind?
+
+  @Option(help: "Use at most this many training samples, balanced over the classes.")
+  var limit: Int?
+
+  @Option(help: "Number of null models; default: 20.")
+  var nulls: Int?
+
+  @Option(help: "Number of foreign keys; default: 49.")
+  var foreignKeys: Int?
+
+  @Option(help: "Largest rank p-value that counts as shown; default: 0.001.")
+  var level: Double?
+
+  @Option(help: "What may be asked of the suspect: labels, logits or weights.")
+  var access: SuspectAccess?
+
+  @Option(help: "Folder where null models are kept for other runs.")
+  var cache: String?
+
+  @Option(help: "Start from this recipe instead of the defaults.")
+  var recipe: String?
+
+  @Option(
+    name: .customLong("set"),
+    help: ArgumentHelp(
+      "Override a setting, for example nulls.training.epochs=30; repeatable.",
+      valueName: "key=value"))
+  var overrides: [String] = []
+
+  @OptionGroup(title: "Run")
+  var options: RunOptions
+
+  @OptionGroup(title: "Computing")
+  var compute: ComputeOptions
+
+  @OptionGroup(title: "Output")
+  var output: OutputOptions
+
+  func run() throws {
+    let resolved = try ResolvedRecipe<WatermarkVerifyRecipe>(file: recipe, overrides: overrides) {
+      recipe in
+      if let key { recipe.key = key }
+      if let suspect { recipe.suspect = suspect }
+      if let commitment { recipe.commitment = commitment }
+      if let released { recipe.released = released }
+      if let data { recipe.data.path = data }
+      if let dataKind { recipe.data.kind = dataKind.rawValue }
+      if let limit { recipe.data.limit = limit }
+      if let nulls { recipe.nulls.count = nulls }
+      if let foreignKeys { recipe.evidence.foreignKeys = foreignKeys }
+      if let level { recipe.evidence.level = level }
+      if let access { recipe.evidence.access = access }
+      if let cache { recipe.cache = cache }
+      compute.overlay(on: &recipe)
+    }
+    try WatermarkVerifyJob(
+      command: "watermark verify", resolved: resolved, options: options, console: Console(output)
+    ).perform()
+  }
+}
+
+extension SuspectAccess: ExpressibleByArgument {}
+
+extension ComputeOptions {
+  /// Puts what was given over a recipe.
+  func overlay(on recipe: inout WatermarkVerifyRecipe) {
+    if let device { recipe.device = device.name }
+    if let precision { recipe.precision = precision }
+    if let threads { recipe.threads = threads }
+  }
+}

@@ -1,0 +1,165 @@
+import BulwarkNN
+import BulwarkStore
+import BulwarkTraining
+import BulwarkWatermark
+import Foundation
+
+/// What `watermark embed` and `run` share: check, estimate or train, report.
+///
+/// The run folder holds `model.h5`, which may be released; `key.json` (mode 0600) and `training.h5`, which
+/// may not.
+struct WatermarkEmbedJob {
+  let command: String
+  let resolved: ResolvedRecipe<WatermarkEmbedRecipe>
+  let options: RunOptions
+  let console: Console
+
+  private var recipe: WatermarkEmbedRecipe { resolved.recipe }
+
+  func perform() throws {
+    guard options.from == nil else {
+      throw ToolError.usage(
+        "--from starts DBD from a stage of another run and has no meaning here.",
+        remedy: "Leave it out.")
+    }
+    let folder = RunFolder(
+      path: options.out ?? "runs/watermark-\(recipe.scheme.rawValue)-seed\(recipe.seed)")
+    try folder.check(resolved.text, force: options.force, resume: options.resume)
+    let task = try WatermarkTask(
+      data: recipe.data, augmentation: recipe.augmentation, device: recipe.device,
+      threads: recipe.threads, precision: recipe.precision, interval: recipe.checkpointInterval,
+      skipBad: options.skipBad, console: console)
+    let key = try key(task, folder)
+    if options.dryRun {
+      try WatermarkDryRun(job: self, task: task, key: key, console: console).report()
+      return
+    }
+    try folder.open(
+      resolved.text, resume: options.resume,
+      stale: ["training.h5", "model.h5", "result.json"].map(folder.file))
+    // Before the first step: a stopped run must go on with the same secret.
+    try key.write(to: folder.file("key.json"), overwrite: true)
+    let trainer = try train(task, key, folder)
+    try finish(task, trainer, folder)
+  }
+
+  func architecture(_ task: WatermarkTask) -> Architecture {
+    Architecture(
+      recipe.model.family, stem: recipe.model.stem, width: recipe.model.width,
+      classes: task.data.train.classCount, channels: task.data.train.channels)
+  }
+
+  func trainer(
+    _ task: WatermarkTask, _ key: WatermarkKey, options: WatermarkOptions? = nil,
+    session: TrainingSession
+  ) throws -> HostTrainer {
+    try HostTrainer(
+      architecture(task), key: key, data: task.data, options: options ?? recipe.watermark,
+      training: recipe.training, augmentation: task.augmentation, session: session)
+  }
+
+  /// The key of the run: that of the folder when it goes on, else a new one.
+  private func key(_ task: WatermarkTask, _ folder: RunFolder) throws -> WatermarkKey {
+    let path = folder.file("key.json")
+    if options.resume, FileManager.default.fileExists(atPath: path) {
+      return try WatermarkKey(reading: path)
+    }
+    let scheme = recipe.scheme
+    let mark = MarkDescription(
+      scheme: scheme,
+      carriers: scheme.hasCarriers ? recipe.watermark.carriers.resolved(scheme.ownFamily) : nil,
+      bits: scheme == .uchida ? try recipe.watermark.uchida.place(in: architecture(task)) : nil,
+      signal: scheme == .coswm ? recipe.watermark.coswm.signal : nil)
+    return try WatermarkKey(
+      secret: recipe.resolvedSecret() ?? .random(), owner: recipe.owner, mark: mark,
+      train: task.data.train,
+      facts: WatermarkKey.Facts(
+        version: ToolVersion.current, recipe: resolved.digest,
+        created: ISO8601DateFormatter().string(from: Date())))
+  }
+
+  private func train(_ task: WatermarkTask, _ key: WatermarkKey, _ folder: RunFolder) throws
+    -> HostTrainer
+  {
+    Interruption.install(.finishStep)
+    let path = folder.file("training.h5")
+    let sink = ProgressSink(console, run: recipe.scheme.rawValue)
+    let session = try task.session(
+      seed: recipe.seed, events: sink, stopRequested: { Interruption.isRequested },
+      save: { checkpoint in
+        var complete = checkpoint
+        complete.recipe = resolved.text
+        complete.codeVersion = ToolVersion.current
+        try complete.write(to: path, overwrite: true)
+      })
+    let trainer = try trainer(task, key, session: session)
+    if FileManager.default.fileExists(atPath: path) {
+      let checkpoint = try Checkpoint(reading: path)
+      try trainer.restore(checkpoint)
+      console.note("going on from \(path), step \(checkpoint.progress.step)")
+    }
+    do {
+      _ = try trainer.run()
+    } catch let stop as TrainingInterrupted {
+      console.clearProgress()
+      throw EarlyExit(
+        status: .interrupted,
+        message: "bulwark: interrupted in stage \(stop.stage) after step \(stop.step); "
+          + "\(folder.path) holds everything.\n"
+          + "Continue with: bulwark run \(folder.recipe) --out \(folder.path) --resume")
+    }
+    sink.finishStage()
+    return trainer
+  }
+
+  private func finish(_ task: WatermarkTask, _ trainer: HostTrainer, _ folder: RunFolder) throws {
+    let key = try trainer.sealedKey()
+    guard let commitment = try key.commitment() else { preconditionFailure("the key is sealed") }
+    try key.write(to: folder.file("key.json"), overwrite: true)
+    var released = try trainer.released(commitment)
+    released.codeVersion = ToolVersion.current
+    try released.write(to: folder.file("model.h5"), overwrite: true)
+
+    let values = Metric.all.compactMap { definition in
+      trainer.history.last(definition, stage: HostTrainer.stage).map { value in
+        MetricValue(definition, value, count: count(definition, task, key))
+      }
+    }
+    var result = ResultObject(command: command)
+    result.recipe = resolved.digest
+    result.inputs = try task.bundle.inputs
+    result.outputs = [
+      "model": .string(folder.file("model.h5")), "key": .string(folder.file("key.json")),
+      "training": .string(folder.file("training.h5")), "recipe": .string(folder.recipe),
+      "result": .string(folder.result),
+    ]
+    result.metrics = values.byName
+    result.details = [
+      "scheme": .string(recipe.scheme.rawValue), "owner": .string(recipe.owner),
+      "commitment": .string(commitment.description), "findings": .object(trainer.findings),
+    ]
+    result.seconds = console.seconds
+    try AtomicFile.write(Data((try result.line() + "\n").utf8), to: folder.result, overwrite: true)
+    try console.finish(result) {
+      var table = Table("metric", "marked model")
+      table.rows = values.map { [$0.definition.name, spokenMetric($0)] }
+      return table.lines() + [
+        "", "commitment: \(commitment)",
+        "Publish it with a trusted time stamp before the model is released.",
+        "release: \(folder.file("model.h5")); keep secret: \(folder.file("key.json")), "
+          + folder.file("training.h5"),
+      ]
+    }
+  }
+
+  private func count(
+    _ definition: MetricDefinition, _ task: WatermarkTask, _ key: WatermarkKey
+  ) -> Int {
+    switch definition {
+    case Metric.cleanAccuracy: task.data.evaluator.test?.count ?? 0
+    case Metric.carrierAccuracy: key.mark.carriers?.count ?? 0
+    case Metric.bitAccuracy: key.mark.bits?.bits ?? 0
+    default: task.data.train.count
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import BulwarkTraining
+import BulwarkWatermark
+
+/// Everything that decides the training of a marked model, but the secret. In YAML the keys are in snake
+/// case; unknown keys are rejected.
+struct WatermarkEmbedRecipe: ToolRecipe, Equatable {
+  static let name = "watermark embed"
+
+  /// What the recipe is for; only `watermark embed` here.
+  var command = WatermarkEmbedRecipe.name
+  /// Seed of weights, orders and views. The mark does not depend on it.
+  var seed: UInt64 = 0
+  /// `cpu`, `cuda:n` or `auto`.
+  var device = "auto"
+  /// `bf16`, `fp32` or `auto`.
+  var precision = Precision.auto
+  /// Threads on the CPU; 0 takes one for each core.
+  var threads = 0
+  /// Seconds between checkpoints.
+  var checkpointInterval = 60.0
+  /// Where the images come from.
+  var data = TrainRecipe.DataSettings()
+  /// The network.
+  var model = TrainRecipe.ModelSettings()
+  /// Random views of task images; carriers are never changed.
+  var augmentation = TrainRecipe.AugmentationSettings()
+  /// The watermark.
+  var scheme = WatermarkScheme.rehearsed
+  /// Whose mark it is; part of the commitment.
+  var owner = ""
+  /// Where the secret comes from: empty draws a new one, 64 hexadecimal digits give it, `test:NAME` makes
+  /// a published one for experiments that others are to repeat.
+  var secret = ""
+  /// Settings of the schemes.
+  var watermark = WatermarkOptions()
+  /// How the host is trained.
+  var training = SupervisedOptions()
+
+  static var defaults: WatermarkEmbedRecipe { WatermarkEmbedRecipe() }
+  var startingPoint: WatermarkEmbedRecipe? { nil }
+
+  func validate() throws {
+    func require(_ holds: Bool, _ key: String, _ expected: String) throws {
+      if !holds { throw RecipeError.unfit(cause: "\(key) must be \(expected)") }
+    }
+    try require(command == Self.name, "command", "'\(Self.name)' here")
+    try require(!owner.isEmpty, "owner", "the name of the owner (--owner)")
+    try WatermarkTask.validate(threads: threads, interval: checkpointInterval, model: model)
+    try WatermarkTask.validate(training)
+    try watermark.validate(scheme)
+    _ = try resolvedSecret()
+  }
+
+  /// The secret that the recipe gives; nil when a new one is to be drawn.
+  ///
+  /// - Throws: `RecipeError.unfit`.
+  func resolvedSecret() throws -> WatermarkSecret? {
+    if secret.isEmpty { return nil }
+    if secret.hasPrefix("test:") {
+      return .published("test " + secret.dropFirst(5), 0)
+    }
+    guard let given = WatermarkSecret(hexadecimal: secret) else {
+      throw RecipeError.unfit(cause: "secret must be empty, 64 hexadecimal digits or test:NAME")
+    }
+    return given
+  }
+}

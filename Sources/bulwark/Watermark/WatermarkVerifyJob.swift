@@ -1,0 +1,141 @@
+import BulwarkNN
+import BulwarkStore
+import BulwarkTraining
+import BulwarkWatermark
+import Foundation
+
+/// What `watermark verify` and `run` share: open the commitment, train null models that are missing, test
+/// the suspect, report. Exit code 2 when nothing is shown.
+struct WatermarkVerifyJob {
+  let command: String
+  let resolved: ResolvedRecipe<WatermarkVerifyRecipe>
+  let options: RunOptions
+  let console: Console
+
+  private var recipe: WatermarkVerifyRecipe { resolved.recipe }
+
+  func perform() throws {
+    guard options.from == nil, !options.resume else {
+      throw ToolError.usage(
+        "--from and --resume have no meaning here.",
+        remedy: "Run the same command again: null models in \(recipe.cache) are used again.")
+    }
+    if let out = options.out { try OutputFile.check(out, force: options.force) }
+    let (key, opened) = try openedKey()
+    let task = try WatermarkTask(
+      data: recipe.data, augmentation: recipe.augmentation, device: recipe.device,
+      threads: recipe.threads, precision: recipe.precision, interval: recipe.checkpointInterval,
+      skipBad: options.skipBad, console: console)
+    try key.check(task.data.train)
+    if try key.trainFingerprint != task.data.train.fingerprint {
+      console.note("note: the key was made for other training data; null models learn these")
+    }
+    let suspect = try LoadedModel(recipe.suspect, device: task.device)
+    try key.check(suspect.model)
+    try suspect.check(task.data.train, path: recipe.data.path)
+    let sink = ProgressSink(console, run: "null models")
+    let session = try task.session(
+      seed: 0, events: sink, stopRequested: { Interruption.isRequested })
+    let population = try population(task, suspect.model.architecture)
+    let missing = try missing(population, session)
+    if options.dryRun {
+      try estimate(population, task, missing: missing)
+      return
+    }
+    if missing > 0 { console.note("training \(missing) of \(recipe.nulls.count) null models") }
+    Interruption.install(.finishStep)
+    let nulls: [ImageClassifier]
+    do {
+      nulls = try population.models(session)
+    } catch is TrainingInterrupted {
+      console.clearProgress()
+      throw EarlyExit(
+        status: .interrupted,
+        message: "bulwark: interrupted while training null models; \(recipe.cache) holds them.\n"
+          + "Run the same command again.")
+    }
+    let verifier = try WatermarkVerifier(
+      key, nulls: nulls, data: task.data, options: recipe.evidence, session: session)
+    let report = try verifier.verify(suspect.model, normalization: suspect.normalization)
+    try finish(report, key, opened: opened, task, suspect)
+  }
+
+  /// The key, held against every commitment that is there; and what it was held against.
+  private func openedKey() throws -> (WatermarkKey, [String]) {
+    guard FileManager.default.fileExists(atPath: recipe.key) else {
+      throw ToolError.missing(recipe.key, what: "key file")
+    }
+    if WatermarkKey.isReadableByOthers(recipe.key) {
+      console.note("warning: others can read \(recipe.key); chmod 600 it")
+    }
+    let key = try WatermarkKey(reading: recipe.key)
+    guard try key.commitment() != nil else {
+      throw WatermarkError.badKey(recipe.key, reason: "its model is not trained to the end yet")
+    }
+    var opened = ["key file"]
+    if let published = Commitment(parsing: recipe.commitment) {
+      try key.check(published)
+      opened.append("published commitment")
+    }
+    if !recipe.released.isEmpty {
+      let released = try Checkpoint(reading: recipe.released)
+      guard let stated = released.watermarkCommitment else {
+        throw WatermarkError.mismatch("\(recipe.released) states no commitment")
+      }
+      try key.check(stated)
+      guard try released.modelDigest().description == key.modelDigest else {
+        throw WatermarkError.mismatch("\(recipe.released) is not the model that it was sealed to")
+      }
+      opened.append("released model")
+    }
+    return (key, opened)
+  }
+
+  private func population(_ task: WatermarkTask, _ suspect: Architecture) throws -> NullPopulation {
+    var architecture = suspect
+    let settings = recipe.nulls
+    if settings.family != WatermarkVerifyRecipe.NullSettings.suspect {
+      guard let family = Architecture.Family(rawValue: settings.family) else {
+        let valid = Architecture.Family.allCases.map(\.rawValue).joined(separator: ", ")
+        throw RecipeError.unfit(cause: "nulls.family must be suspect or one of \(valid)")
+      }
+      architecture.family = family
+    }
+    if settings.width > 0 { architecture.width = settings.width }
+    return NullPopulation(
+      architecture, data: task.data, training: settings.training, augmentation: task.augmentation,
+      count: settings.count, folder: recipe.cache)
+  }
+
+  private func missing(_ population: NullPopulation, _ session: TrainingSession) throws -> Int {
+    try (0..<population.count).count {
+      !FileManager.default.fileExists(atPath: try population.path($0, session))
+    }
+  }
+
+  private func estimate(_ population: NullPopulation, _ task: WatermarkTask, missing: Int) throws {
+    let watch = StopWatch(SupervisedTrainer.stage)
+    let session = try task.session(
+      seed: 0, events: watch, stopRequested: { watch.hasSeenEnough })
+    do {
+      _ = try SupervisedTrainer(
+        population.architecture, data: task.data, options: population.training,
+        augmentation: task.augmentation, session: session
+      ).run()
+    } catch is TrainingInterrupted {
+      // What was asked for.
+    }
+    let one = watch.startSeconds + watch.stepSeconds * Double(watch.steps)
+    let total = one * Double(missing)
+    var result = ResultObject(command: command)
+    result.recipe = resolved.digest
+    result.metrics = ["estimated_seconds": ResultMetric(total, unit: "seconds")]
+    result.details = ["dry_run": true, "missing_null_models": .int(missing)]
+    try console.finish(result) {
+      [
+        "Everything checked; nothing was trained.",
+        "estimated: \(missing) null models of \(spokenDuration(one)) each, \(spokenDuration(total))",
+      ]
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import BulwarkTraining
+import BulwarkWatermark
+
+/// Everything that decides a verification. In YAML the keys are in snake case; unknown keys are rejected.
+struct WatermarkVerifyRecipe: ToolRecipe, Equatable {
+  static let name = "watermark verify"
+
+  /// What the recipe is for; only `watermark verify` here.
+  var command = WatermarkVerifyRecipe.name
+  /// `cpu`, `cuda:n` or `auto`.
+  var device = "auto"
+  /// `bf16`, `fp32` or `auto`.
+  var precision = Precision.auto
+  /// Threads on the CPU; 0 takes one for each core.
+  var threads = 0
+  /// Seconds between checkpoints of a null model's training.
+  var checkpointInterval = 60.0
+  /// The owner's key file.
+  var key = ""
+  /// The suspect, a checkpoint.
+  var suspect = ""
+  /// The commitment that the owner published, `sha256:...`; empty checks the key file alone.
+  var commitment = ""
+  /// The owner's released model; empty skips the comparison with it.
+  var released = ""
+  /// The data of the task: null models learn them, foreign keys draw images from them.
+  var data = TrainRecipe.DataSettings()
+  /// Random views of null models' training images.
+  var augmentation = TrainRecipe.AugmentationSettings()
+  /// Models trained without any mark.
+  var nulls = NullSettings()
+  /// Level, foreign keys, access.
+  var evidence = VerificationOptions()
+  /// Where null models are kept for other runs.
+  var cache = "runs/cache"
+
+  /// Models trained without any mark.
+  struct NullSettings: Codable, Equatable {
+    /// How many.
+    var count = 20
+    /// How they are trained: as the owner's model was, but for the mark.
+    var training = SupervisedOptions()
+    /// Network; `suspect` takes the suspect's.
+    var family = NullSettings.suspect
+    /// Width; 0 takes the suspect's.
+    var width = 0
+
+    static let suspect = "suspect"
+  }
+
+  static var defaults: WatermarkVerifyRecipe { WatermarkVerifyRecipe() }
+  var startingPoint: WatermarkVerifyRecipe? { nil }
+
+  func validate() throws {
+    func require(_ holds: Bool, _ key: String, _ expected: String) throws {
+      if !holds { throw RecipeError.unfit(cause: "\(key) must be \(expected)") }
+    }
+    try require(command == Self.name, "command", "'\(Self.name)' here")
+    try require(!key.isEmpty, "key", "the path of a key file (--key)")
+    try require(!suspect.isEmpty, "suspect", "the path of a checkpoint (--suspect)")
+    try require(
+      commitment.isEmpty || Commitment(parsing: commitment) != nil, "commitment",
+      "sha256: and 64 hexadecimal digits")
+    try require(nulls.count >= 1, "nulls.count", "at least 1")
+    try require(nulls.width >= 0, "nulls.width", "0 or more")
+    try WatermarkTask.validate(
+      threads: threads, interval: checkpointInterval, model: TrainRecipe.ModelSettings())
+    try WatermarkTask.validate(nulls.training)
+    try evidence.validate()
+  }
+}
