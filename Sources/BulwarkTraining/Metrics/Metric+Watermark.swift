@@ -21,7 +21,8 @@ extension Metric {
   /// Evidence by rank.
   public static let watermarkRankP = MetricDefinition(
     name: "watermark_rank_log10_p", unit: "log10", direction: .lower,
-    formula: "log10 of (1 + other (model, key) pairs that score as high) / (1 + other pairs)",
+    formula: "log10 of (1 + other (model, key) pairs of as high an excess) / pairs; excess = score "
+      + "- mean of the model - mean of the key + mean of all",
     source: "Bulwark, Docs/Watermarks.md")
   /// Evidence by counting, where labels are random and independent.
   public static let watermarkBinomialP = MetricDefinition(

@@ -2,16 +2,21 @@ import Foundation
 
 /// Evidence by rank among (model, key) pairs.
 ///
-/// Put the scores into a table: a row for the suspect and for each null model, a column for the owner's key
-/// and for each foreign key. If the suspect was made without the owner's key, it is one more model of the
-/// null population and the owner's key one more random key: rows can be exchanged with each other, and so
-/// can columns. Every cell then has the same chance to be where the suspect meets the owner's key, hence
+/// Put the scores s into a table: a row for the suspect and for each null model, a column for the owner's
+/// key and for each foreign key. If the suspect was made without the owner's key, it is one more model of
+/// the null population and the owner's key one more random key: rows can be exchanged with each other, and
+/// so can columns. That stays true of the excess
 ///
-///     p = (1 + number of other cells that score at least as high) / number of cells
+///     e = s − mean of its row − mean of its column + mean of the table,
+///
+/// what a model says under a key beyond what it says under every key (a shift of class priors) and beyond
+/// what every model says under that key (easy carriers). Every cell has the same chance to be where the
+/// suspect meets the owner's key, hence
+///
+///     p = (1 + number of other cells of at least its excess) / number of cells
 ///
 /// is at most α with probability at most α, for every α, although cells of a row or a column depend on each
-/// other. Ties count against the owner. The cells of the suspect's own row make the test blind to
-/// whatever helps every key: a shift of class priors is no evidence.
+/// other. Ties count against the owner.
 public struct RankTest: Hashable, Sendable, Codable {
   /// Score of the suspect under the owner's key.
   public let observed: Double
@@ -21,29 +26,69 @@ public struct RankTest: Hashable, Sendable, Codable {
   public let nulls: [[Double]]
 
   /// A table of scores.
+  ///
+  /// - Parameters:
+  ///   - observed: of the suspect under the owner's key.
+  ///   - foreign: K scores of the suspect under foreign keys.
+  ///   - nulls: a row of K + 1 scores for each null model, the owner's key first.
   public init(observed: Double, foreign: [Double], nulls: [[Double]]) {
+    precondition(
+      nulls.allSatisfy { $0.count == foreign.count + 1 }, "every row has a score for every key")
     self.observed = observed
     self.foreign = foreign
     self.nulls = nulls
   }
 
-  /// Every score but the observed one.
-  public var others: [Double] { foreign + nulls.flatMap { $0 } }
+  /// All scores, the suspect's row and the owner's column first.
+  public var table: [[Double]] { [[observed] + foreign] + nulls }
 
-  /// (1 + others at least as high) / (1 + others).
-  public var p: Double { RankTest.p(observed, among: others) }
+  /// Number of cells.
+  public var cells: Int { (foreign.count + 1) * (nulls.count + 1) }
+
+  /// The excess of every cell, in the order of `table`.
+  public var excess: [[Double]] {
+    let table = self.table
+    let (rows, columns) = (Double(table.count), Double(foreign.count + 1))
+    let rowMeans = table.map { $0.reduce(0, +) / columns }
+    let columnMeans = (0...foreign.count).map { column in
+      table.reduce(0) { $0 + $1[column] } / rows
+    }
+    let mean = rowMeans.reduce(0, +) / rows
+    return table.indices.map { row in
+      table[row].indices.map { table[row][$0] - rowMeans[row] - columnMeans[$0] + mean }
+    }
+  }
+
+  /// Other cells whose excess is at least the owner's on the suspect.
+  public var reached: Int {
+    let excess = self.excess
+    // Sums of the same numbers in another order must count as ties.
+    let own = excess[0][0] - 1e-9
+    return excess.reduce(-1) { count, row in count + row.count { $0 >= own } }
+  }
+
+  /// (1 + `reached`) / `cells`.
+  public var p: Double { Double(1 + reached) / Double(cells) }
 
   /// log10 of `p`.
   public var log10P: Double { log10(p) }
 
   /// The smallest p that a table of this size can give.
-  public var smallestP: Double { 1 / Double(1 + others.count) }
+  public var smallestP: Double { 1 / Double(cells) }
 
-  /// The rank among null models alone, under the owner's key: no assumption about keys.
+  /// The rank of the score among null models alone, under the owner's key: (1 + null models at least as
+  /// high) / (1 + null models). Holds for any owner's key, also one of carefully chosen material.
   public var modelP: Double { RankTest.p(observed, among: nulls.compactMap(\.first)) }
 
-  /// The rank among keys alone, on the suspect: no assumption about models.
+  /// The rank of the score among keys alone, on the suspect: (1 + foreign keys at least as high) /
+  /// (1 + foreign keys). Holds for any suspect, also one of another population than the null models.
   public var keyP: Double { RankTest.p(observed, among: foreign) }
+
+  /// Whether the score itself is above that of every null model under the owner's key and above that of
+  /// the suspect under every foreign key.
+  public var isLargestOfItsRowAndColumn: Bool {
+    foreign.allSatisfy { $0 < observed } && nulls.allSatisfy { $0[0] < observed }
+  }
 
   /// (1 + others at least as high) / (1 + others).
   public static func p(_ observed: Double, among others: [Double]) -> Double {

@@ -47,10 +47,11 @@ public struct VerificationReport: Hashable, Sendable, Codable {
   /// Share of clean images that the suspect puts in each class.
   public let classShares: [Double]
 
-  /// What follows: the rank test alone decides.
+  /// What follows: derived when the rank test passes the level and the score itself is above all others
+  /// of its row and column. The second condition can only keep a claim back.
   public var verdict: Verdict {
     guard let rank else { return .notApplicable }
-    return rank.p <= level ? .derived : .notShown
+    return rank.p <= level && rank.isLargestOfItsRowAndColumn ? .derived : .notShown
   }
 
   /// The verdict in one sentence.
@@ -60,14 +61,16 @@ public struct VerificationReport: Hashable, Sendable, Codable {
         + "there are no null models to hold it against; nothing is shown."
     }
     let evidence =
-      "its \(metric) of \(short(rank.observed)) under \(owner)'s key is reached by "
-      + "\(rank.others.count { $0 >= rank.observed }) of \(rank.others.count) other (model, key) "
-      + "pairs (rank p = \(short(rank.p)), level \(short(level)))"
+      "the excess of its \(metric) of \(short(rank.observed)) under \(owner)'s key is reached by "
+      + "\(rank.reached) of \(rank.cells - 1) other (model, key) pairs (rank p = \(short(rank.p)), "
+      + "level \(short(level)))"
     switch verdict {
     case .derived: return "Derived: \(evidence)."
     case .notShown where rank.smallestP > level:
       return "Not shown: \(evidence); so few pairs cannot reach the level, the smallest possible p "
         + "is \(short(rank.smallestP))."
+    case .notShown where rank.p <= level:
+      return "Not shown: \(evidence), but a null model or a foreign key scores as high."
     default: return "Not shown: \(evidence)."
     }
   }

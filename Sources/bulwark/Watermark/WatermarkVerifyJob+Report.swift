@@ -40,7 +40,7 @@ extension WatermarkVerifyJob {
       let unit = Metric.all.first { $0.name == report.metric }?.unit ?? ""
       metrics[report.metric] = ResultMetric(rank.observed, unit: unit, n: report.count)
       metrics[Metric.watermarkRankP.name] = ResultMetric(
-        rank.log10P, unit: Metric.watermarkRankP.unit, n: rank.others.count + 1)
+        rank.log10P, unit: Metric.watermarkRankP.unit, n: rank.cells)
     }
     if let counted = report.counted {
       let name = report.scheme.hasCarriers ? Metric.carrierAccuracy.name : Metric.bitAccuracy.name
@@ -77,7 +77,8 @@ extension WatermarkVerifyJob {
     ]
     if let rank = report.rank {
       details["rank"] = [
-        "p": .double(rank.p), "smallest_possible_p": .double(rank.smallestP),
+        "p": .double(rank.p), "pairs": .int(rank.cells), "pairs_as_high": .int(rank.reached),
+        "smallest_possible_p": .double(rank.smallestP),
         "p_among_models": .double(rank.modelP), "p_among_keys": .double(rank.keyP),
         "null_models": .int(rank.nulls.count), "foreign_keys": .int(rank.foreign.count),
         "suspect_under_foreign_keys": summary(rank.foreign),
