@@ -45,9 +45,11 @@ public struct RankTest: Hashable, Sendable, Codable {
   /// Number of cells.
   public var cells: Int { (foreign.count + 1) * (nulls.count + 1) }
 
-  /// The excess of every cell, in the order of `table`.
+  /// The excess of every cell, in the order of `table`; the scores themselves where there are no foreign
+  /// keys or no null models, which leaves nothing to compare a mean with.
   public var excess: [[Double]] {
     let table = self.table
+    guard !foreign.isEmpty, !nulls.isEmpty else { return table }
     let (rows, columns) = (Double(table.count), Double(foreign.count + 1))
     let rowMeans = table.map { $0.reduce(0, +) / columns }
     let columnMeans = (0...foreign.count).map { column in
