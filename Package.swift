@@ -75,7 +75,7 @@ let package = Package(
       ],
       exclude: ["Fixtures"]),
     .executableTarget(
-      name: "bulwark-bench", dependencies: ["BulwarkNN", "BulwarkData", "BulwarkStore"],
+      name: "bulwark-bench", dependencies: ["BulwarkUnlearning"],
       path: "Benchmarks/bulwark-bench"),
   ],
   cxxLanguageStandard: .cxx20

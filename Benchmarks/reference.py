@@ -3,14 +3,19 @@
     python Benchmarks/reference.py train-step [width=64] [batch=128] [mode=eager|tuned] \\
         [precision=fp32|bf16] [steps=8] [threads=1]
     python Benchmarks/reference.py simclr-epoch [width=64] [images=10000] [batch=512] [threads=2]
+    python Benchmarks/reference.py salun [width=64] [images=1280] [batch=256] [epochs=1] [threads=2]
+    python Benchmarks/reference.py mask-ranking [width=64] [threads=1]
 
 `eager` is how the official repositories of the papers run: float32, row-major layout, SGD as it comes.
 `tuned` is tuned as Bulwark is: channels-last, fused SGD, glibc kept from returning large blocks to
 the kernel, bfloat16 autocast where asked for. `simclr-epoch` augments sample by sample with torchvision's
-transforms on PIL images, in a DataLoader with as many workers as threads.
+transforms on PIL images, in a DataLoader with as many workers as threads. `salun` does what the method's
+official repository does: gradients of the forget set summed batch by batch, all weights sorted once for
+each of ten ratios, then random labels under the mask, frozen weights put back after every step.
 """
 
 import ctypes
+import functools
 import json
 import random
 import sys
@@ -107,6 +112,7 @@ def train_step():
     report(images_per_second=count / median, seconds=median, fastest=times[0], peak_mib=peak())
 
 
+@functools.cache
 def torchvision_transforms():
     """The module. Beside a CPU build of torch, torchvision of the registry cannot load its C++ operators.
     Transforms do not need them, but the import asks for two by name: they are declared, not defined."""
@@ -198,5 +204,106 @@ def simclr_epoch():
     report(images_per_second=seen / seconds, seconds=seconds, peak_mib=peak())
 
 
+class Samples(torch.utils.data.Dataset):
+    """Images with random crops and flips by torchvision, sample by sample; labels that may be changed."""
+
+    def __init__(self, images, labels):
+        t = torchvision_transforms()
+        self.images, self.labels = images, labels
+        self.view = t.Compose([t.RandomCrop(32, padding=4), t.RandomHorizontalFlip(), t.ToTensor()])
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        from PIL import Image
+        return self.view(Image.fromarray(self.images[index])), self.labels[index]
+
+
+class Normalized(nn.Module):
+    """Normalization as the first layer of the model."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+        self.register_buffer("mean", torch.tensor([0.4914, 0.4822, 0.4465]).view(3, 1, 1))
+        self.register_buffer("deviation", torch.tensor([0.2470, 0.2435, 0.2616]).view(3, 1, 1))
+
+    def forward(self, x):
+        return self.model((x - self.mean) / self.deviation)
+
+
+def ten_masks(scores):
+    """One mask for each ratio 0.1, 0.2, ... 1.0, each by a sort of all weights."""
+    masks = []
+    for tenth in range(1, 11):
+        everything = torch.cat([score.flatten() for score in scores])
+        chosen = torch.argsort(everything, descending=True)[:len(everything) * tenth // 10]
+        flat = torch.zeros_like(everything)
+        flat[chosen] = 1
+        parts = flat.split([score.numel() for score in scores])
+        masks.append([part.view_as(score) for part, score in zip(parts, scores)])
+    return masks
+
+
+def salun():
+    threads = number("threads", 2)
+    torch.set_num_threads(threads)
+    width, count, size = number("width", 64), number("images", 1280), number("batch", 256)
+    model = Normalized(ResNet18(width, nn.Linear(8 * width, 10)))
+    images = torch.randint(256, (count, 32, 32, 3), dtype=torch.uint8).numpy()
+    labels = [index % 10 for index in range(count)]
+    forget = count // 10
+
+    def loader(samples):
+        return torch.utils.data.DataLoader(samples, size, shuffle=True, num_workers=threads)
+
+    start = time.perf_counter()
+    parameters = list(model.parameters())
+    optimizer = torch.optim.SGD(parameters, lr=0.006, momentum=0.9, weight_decay=5e-4)
+    sums = [torch.zeros_like(p) for p in parameters]
+    model.eval()
+    for x, y in loader(Samples(images[:forget], labels[:forget])):
+        loss = -nn.functional.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        with torch.no_grad():
+            for total, p in zip(sums, parameters):
+                total += p.grad
+    mask = ten_masks([total.abs() for total in sums])[4]
+    masking = time.perf_counter() - start
+    model.train()
+    for _ in range(number("epochs", 1)):
+        frozen = [p.detach().clone() for p in parameters]
+        for index in range(forget):
+            labels[index] = random.randrange(10)
+        for x, y in loader(Samples(images, labels)):
+            loss = nn.functional.cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            for p, m in zip(parameters, mask):
+                p.grad *= m
+            optimizer.step()
+            with torch.no_grad():
+                for p, m, old in zip(parameters, mask, frozen):
+                    p.copy_(m * p + (1 - m) * old)
+                    optimizer.state[p]["momentum_buffer"] *= m
+            loss.item()
+    seconds = time.perf_counter() - start
+    report(images_per_second=count * number("epochs", 1) / seconds, seconds=seconds,
+           mask_seconds=masking, peak_mib=peak())
+
+
+def mask_ranking():
+    torch.set_num_threads(number("threads", 1))
+    width = number("width", 64)
+    scores = [torch.randn_like(p).abs() for p in ResNet18(width, nn.Linear(8 * width, 10)).parameters()]
+    start = time.perf_counter()
+    masks = ten_masks(scores)
+    report(seconds=time.perf_counter() - start, weights=sum(m.numel() for m in masks[4]),
+           kept=sum(m.sum().item() for m in masks[4]))
+
+
 if __name__ == "__main__":
-    {"train-step": train_step, "simclr-epoch": simclr_epoch}[sys.argv[1]]()
+    {"train-step": train_step, "simclr-epoch": simclr_epoch, "salun": salun,
+     "mask-ranking": mask_ranking}[sys.argv[1]]()

@@ -7,6 +7,8 @@ let usage = """
   usage: bulwark-bench train-step [width=64] [batch=128] [precision=fp32|bf16] [steps=8] [threads=1]
          bulwark-bench simclr-epoch [width=64] [images=10000] [batch=512] [precision=…] [threads=2]
          bulwark-bench checkpoint [width=64] [folder=/tmp] [rounds=5]
+         bulwark-bench salun [width=64] [images=1280] [batch=256] [epochs=1] [precision=…] [threads=2]
+         bulwark-bench mask-ranking [width=64] [rounds=5]
 
   """
 
@@ -16,6 +18,8 @@ do {
   case "train-step": try TrainStep(settings).run()
   case "simclr-epoch": try SimCLREpoch(settings).run()
   case "checkpoint": try CheckpointSpeed(settings).run()
+  case "salun": try SalUnRun(settings).run()
+  case "mask-ranking": try MaskRanking(settings).run()
   default:
     FileHandle.standardError.write(Data(usage.utf8))
     exit(64)
