@@ -82,6 +82,15 @@ struct RemovalStressTests {
     #expect(!report.successful(level: 0.2).contains { $0.attack == "prune-0.1" })
   }
 
+  @Test("A new last layer hides the mark; under the original one it is found again")
+  func originalLastLayer() throws {
+    let report = try run(suite(["rtll:epochs=1,learning_rate=0", "ftll:epochs=1"]))
+    let (fresh, kept) = (report.rows[1], report.rows[2])
+    #expect(try #require(fresh.own?.value) < 0.6)
+    #expect(fresh.ownWithOriginalLastLayer == 1)
+    #expect(kept.ownWithOriginalLastLayer == nil)
+  }
+
   @Test("Finished attacks are kept and not run again, an interrupted one goes on, nothing changes")
   func resumes() throws {
     let folder = try ScratchFolder()

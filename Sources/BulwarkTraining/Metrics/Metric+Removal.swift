@@ -10,6 +10,11 @@ extension Metric {
     name: "foreign_score", unit: "fraction", direction: .neutral,
     formula: "largest score of a foreign key", source: "Bulwark; a control",
     target: "the null models' value")
+  /// What is found below a new last layer.
+  public static let originalLastLayerScore = MetricDefinition(
+    name: "original_last_layer_score", unit: "fraction", direction: .neutral,
+    formula: "score of the owner's key on the surrogate under the stolen model's last layer",
+    source: "Adi et al. 2018, after RTLL and RTAL")
   /// How likely the score is without derivation.
   public static let pValue = MetricDefinition(
     name: "p_value", unit: "probability", direction: .neutral,
@@ -28,6 +33,6 @@ extension Metric {
 
   /// The definitions of this file.
   static let removal = [
-    accuracyChange, foreignScore, pValue, classPriorShift, attackTime,
+    accuracyChange, foreignScore, originalLastLayerScore, pValue, classPriorShift, attackTime,
   ]
 }

@@ -40,6 +40,11 @@ public struct RemovalChain: ResumableRemovalAttack, DescribedRemovalAttack {
     links.contains { ($0 as? any DescribedRemovalAttack)?.needsOtherImages == true }
   }
 
+  /// Whether any link does.
+  public var resetsLastLayer: Bool {
+    links.contains { ($0 as? any DescribedRemovalAttack)?.resetsLastLayer == true }
+  }
+
   private static let owner = "removal_chain"
 
   /// Runs the links that are left.

@@ -37,9 +37,14 @@ public protocol DescribedRemovalAttack: RemovalAttack {
   var remark: String { get }
   /// Whether it works on images that the owner did not train on.
   var needsOtherImages: Bool { get }
+  /// Whether it draws the last layer anew: the owner may then put the original one back to look for
+  /// the mark below it (Adi et al. 2018).
+  var resetsLastLayer: Bool { get }
 }
 
 extension DescribedRemovalAttack {
   /// The owner's images are enough.
   public var needsOtherImages: Bool { false }
+  /// The last layer is kept, or trained on.
+  public var resetsLastLayer: Bool { false }
 }

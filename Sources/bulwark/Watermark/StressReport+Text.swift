@@ -33,6 +33,9 @@ extension StressReport.Row {
     if let value = strongestForeign?.value {
       metrics[Metric.foreignScore.name] = ResultMetric(value, unit: "fraction")
     }
+    if let value = ownWithOriginalLastLayer {
+      metrics[Metric.originalLastLayerScore.name] = ResultMetric(value, unit: "fraction")
+    }
     return metrics
   }
 
@@ -56,9 +59,13 @@ extension StressReport {
       ]
       let foreign = hasForeign ? [row.strongestForeign?.value.map(percent) ?? "–"] : []
       let p = hasP ? [row.own?.pValue.map { String(format: "%.3g", $0) } ?? "–"] : []
-      let lost = row.losesTooMuch ? "lost more than \(percent(margin))" : ""
+      let notes =
+        (row.losesTooMuch ? ["lost more than \(percent(margin))"] : [])
+        + (row.ownWithOriginalLastLayer.map { ["original last layer: \(percent($0))"] } ?? [])
       return cells + foreign + p
-        + [percent(row.classPriorShift), spokenDuration(row.seconds), lost]
+        + [
+          percent(row.classPriorShift), spokenDuration(row.seconds), notes.joined(separator: "; "),
+        ]
     }
     return table
   }

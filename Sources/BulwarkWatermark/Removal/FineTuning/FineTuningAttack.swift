@@ -116,6 +116,9 @@ public struct FineTuningAttack: ResumableRemovalAttack, DescribedRemovalAttack {
   /// Whether its images are other ones than the owner's.
   public var needsOtherImages: Bool { options.training.images == .other }
 
+  /// As the settings say.
+  public var resetsLastLayer: Bool { options.resetLast }
+
   /// Trains a copy of the stolen model, or finishes one.
   public func surrogate(
     of model: ImageClassifier, data: TrainingData, session: TrainingSession,

@@ -42,6 +42,9 @@ public struct StressReport: Sendable, Codable, Equatable {
     public var losesTooMuch: Bool
     /// Every key's statistic.
     public var readings: [Reading]
+    /// The owner's statistic with the stolen model's last layer put back, as Adi et al. (2018) measure
+    /// after an attack that drew it anew; nil for other attacks and other architectures.
+    public var ownWithOriginalLastLayer: Double?
     /// Share of clean test images that are given each class.
     public var classShares: [Double]
     /// Largest change of such a share against the stolen model, in absolute value.

@@ -123,6 +123,9 @@ public struct StressSuite {
     var row = try meter.measure(
       surrogate, attack: attack.name, settings: described?.settings ?? .null,
       remark: described?.remark ?? "", before: base)
+    if described?.resetsLastLayer == true {
+      row.ownWithOriginalLastLayer = try meter.ownScore(surrogate, withLastLayerOf: model)
+    }
     row.seconds = taken
     row.seed = part.seed
     return row
@@ -173,8 +176,23 @@ private struct Meter {
       accuracy: accuracy, accuracyChange: change,
       // Exactly the margin is allowed, also where 0.95 - 0.90 is a little more than 0.05.
       losesTooMuch: change < -margin - 1e-9,
-      readings: try readings(model), classShares: shares,
+      readings: try readings(model), ownWithOriginalLastLayer: nil, classShares: shares,
       classPriorShift: changes[shifted], shiftedClass: shifted, seconds: 0, seed: 0)
+  }
+
+  /// The owner's statistic on a surrogate under another model's last layer; nil where it does not fit.
+  func ownScore(_ surrogate: ImageClassifier, withLastLayerOf model: ImageClassifier) throws
+    -> Double?
+  {
+    guard surrogate.architecture == model.architecture,
+      let own = marks.first(where: { $0.role == .own })
+    else { return nil }
+    let mended = try surrogate.surrogateCopy(on: session.device)
+    try withoutGradients {
+      try mended.head.weight.copy(from: model.head.weight)
+      try mended.head.bias.copy(from: model.head.bias)
+    }
+    return try own.score.score(mended, session: session)
   }
 
   /// Every key's statistic; the owner's with its rank among all others.
