@@ -52,13 +52,22 @@ struct WatermarkStressCommand: ToolCommand {
       "The trigger set of another key, a control; repeatable.", valueName: "carriers"))
   var foreign: [String] = []
 
+  @Option(help: "Number of null models to train, for p-values; they are kept in --cache.")
+  var nulls: Int?
+
+  @Option(help: "Folder where null models are kept for other runs.")
+  var cache: String?
+
+  @Option(help: "What may be asked of a surrogate: labels or logits.")
+  var access: SuspectAccess?
+
   @Option(
     help: ArgumentHelp(
       """
       A model trained without the marked one; p-values are ranks among what such models score on \
       every key; repeatable.
       """, valueName: "checkpoint"))
-  var null: [String] = []
+  var nullModel: [String] = []
 
   @Option(help: "List of attacks: standard, quick or paper.")
   var suite: RemovalSuite?
@@ -104,14 +113,17 @@ struct WatermarkStressCommand: ToolCommand {
       if let otherData { recipe.otherData.path = otherData }
       if let otherLimit { recipe.otherData.limit = otherLimit }
       if let key { recipe.key = key }
-      if let foreignKeys { recipe.foreignKeys = foreignKeys }
+      if let foreignKeys { recipe.evidence.foreignKeys = foreignKeys }
       if let carriers { recipe.carriers = carriers }
       if !foreign.isEmpty { recipe.foreign = foreign }
-      if !null.isEmpty { recipe.nulls = null }
+      if let nulls { recipe.nulls.count = nulls }
+      if !nullModel.isEmpty { recipe.nullModels = nullModel }
+      if let cache { recipe.cache = cache }
+      if let access { recipe.evidence.access = access }
       if let suite { recipe.suite = suite }
       if !attack.isEmpty { recipe.attacks = attack }
       if let margin { recipe.margin = margin }
-      if let level { recipe.level = level }
+      if let level { recipe.evidence.level = level }
       if keepSurrogates { recipe.keepSurrogates = true }
       compute.overlay(on: &recipe)
       options.overlay(on: &recipe)

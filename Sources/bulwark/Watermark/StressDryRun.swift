@@ -29,7 +29,10 @@ struct StressDryRun {
       "estimated_seconds": ResultMetric(total, unit: "seconds"),
       "estimated_peak_memory": ResultMetric(Double(bytes), unit: "bytes"),
     ]
-    result.details = ["dry_run": true, "attacks": .int(run.attacks.count)]
+    let missing = try run.missingNullModels()
+    result.details = [
+      "dry_run": true, "attacks": .int(run.attacks.count), "missing_null_models": .int(missing),
+    ]
     result.rows = estimates.map {
       .init(
         name: $0.name, metrics: ["estimated_seconds": ResultMetric($0.seconds, unit: "seconds")])
@@ -40,7 +43,7 @@ struct StressDryRun {
       return ["Everything checked; nothing was written."] + table.lines() + [
         "estimated: \(spokenDuration(total)) for \(run.attacks.count) attacks, without measuring, "
           + "\(spokenBytes(bytes)) of memory"
-      ]
+      ] + (missing > 0 ? ["not in it: \(missing) null models to be trained first"] : [])
     }
   }
 

@@ -40,11 +40,15 @@ struct StressJob {
     Interruption.install(.finishStep)
     let sink = ProgressSink(console, run: "stress")
     let session = try run.session(events: sink, stopRequested: { Interruption.isRequested })
-    let suite = StressSuite(
-      attacks: run.attacks, marks: run.marks, margin: run.recipe.margin, nulls: run.nulls,
-      context: resolved.digest)
     var done = -1
     do {
+      let missing = try run.missingNullModels()
+      if missing > 0 {
+        console.note("training \(missing) null models; \(run.recipe.cache) keeps them")
+      }
+      let suite = StressSuite(
+        attacks: run.attacks, marks: run.marks, margin: run.recipe.margin,
+        nulls: try run.nullScores(session), context: resolved.digest)
       return try suite.run(on: run.loaded.model, data: run.data, store: store, session: session) {
         row, wasKept in
         done += 1
@@ -55,7 +59,7 @@ struct StressJob {
       console.clearProgress()
       throw EarlyExit(
         status: .interrupted,
-        message: "bulwark: interrupted in attack \(stop.stage) after step \(stop.step); "
+        message: "bulwark: interrupted in \(stop.stage) after step \(stop.step); "
           + "\(folder.path) holds everything.\n"
           + "Continue with: bulwark run \(folder.recipe) --out \(folder.path) --resume")
     }
@@ -83,12 +87,12 @@ struct StressJob {
     }
     result.details = [
       "attacks": .int(run.attacks.count), "null_models": .int(report.nulls.count),
-      "verdict": .string(report.verdict(level: recipe.level)),
+      "verdict": .string(report.verdict(level: recipe.evidence.level)),
     ]
     result.seconds = console.seconds
     try AtomicFile.write(Data((try result.line() + "\n").utf8), to: folder.result, overwrite: true)
     try console.finish(result) {
-      report.table().lines() + ["", report.verdict(level: recipe.level)]
+      report.table().lines() + ["", report.verdict(level: recipe.evidence.level)]
         + ["written to \(folder.path); plot: \(files.plot)"]
     }
   }

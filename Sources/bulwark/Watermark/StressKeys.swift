@@ -3,6 +3,7 @@ import BulwarkNN
 import BulwarkTensor
 import BulwarkTraining
 import BulwarkWatermark
+import Foundation
 
 /// The owner's key and the foreign ones, from a key file or as plain trigger sets.
 struct StressKeys {
@@ -22,9 +23,12 @@ struct StressKeys {
   /// - Throws: `ToolError` or `WatermarkError` when keys and images do not fit each other.
   init(_ recipe: StressRecipe, train: ImageDataset, probe: ImageDataset, console: Console) throws {
     guard recipe.key.isEmpty else {
+      guard FileManager.default.fileExists(atPath: recipe.key) else {
+        throw ToolError.missing(recipe.key, what: "key file")
+      }
       let key = try WatermarkKey(reading: recipe.key)
       try key.check(train)
-      let foreign = try (0..<recipe.foreignKeys).map {
+      let foreign = try (0..<recipe.evidence.foreignKeys).map {
         (
           "foreign-\($0 + 1)",
           try key.foreign(WatermarkSecret.published("foreign key", $0), material: train)
@@ -32,7 +36,7 @@ struct StressKeys {
       }
       keys = ([("own", key)] + foreign).map { name, key in
         Key(name: name) {
-          try key.score(normalization: $0, access: recipe.access, probe: probe)
+          try key.score(normalization: $0, access: recipe.evidence.access, probe: probe)
         }
       }
       carriers = try key.carriers().map {
@@ -49,7 +53,7 @@ struct StressKeys {
     let sets = [("own", own)] + (try recipe.foreign.map { ($0, try triggerSet($0)) })
     keys = sets.map { name, set in
       Key(name: name) {
-        CarrierScore(CarrierSet(set), normalization: $0, access: recipe.access)
+        CarrierScore(CarrierSet(set), normalization: $0, access: recipe.evidence.access)
       }
     }
     carriers = own
@@ -63,22 +67,15 @@ struct StressKeys {
     }
   }
 
-  /// What every key scores on every null model, each seen through its own normalization.
-  ///
-  /// - Throws: `ToolError` for a model of another task.
-  func nullScores(_ paths: [String], classes: Int, session: TrainingSession, console: Console)
+  /// What every key scores on every null model, each seen through its own normalization; models that
+  /// have no place for the mark are left out.
+  func scores(
+    _ nulls: [(model: ImageClassifier, normalization: Normalize)], _ session: TrainingSession
+  )
     throws -> [[Double]]
   {
-    try paths.map { path in
-      console.detail("reading the null model \(path)")
-      let null = try LoadedModel(path, device: session.device)
-      guard null.model.architecture.classes == classes else {
-        throw ToolError(
-          summary: "The null model \(path) knows \(null.model.architecture.classes) classes, the "
-            + "marked model \(classes).", remedy: "Give models of the same task.",
-          category: .badData)
-      }
-      return try marks(null.normalization).compactMap {
+    try nulls.map { null in
+      try marks(null.normalization).compactMap {
         try $0.score.score(null.model, session: session)
       }
     }.filter { $0.count == keys.count }

@@ -4,8 +4,10 @@ import BulwarkWatermark
 /// Everything that decides a stress run: `bulwark watermark stress` fills it from flags, `bulwark run`
 /// from a YAML file. In YAML the keys are in snake case; unknown keys are rejected.
 struct StressRecipe: ToolRecipe, Equatable {
+  static let name = "watermark stress"
+
   /// What the recipe is for; only `watermark stress` here.
-  var command = "watermark stress"
+  var command = StressRecipe.name
   /// Seed of every attack's random numbers.
   var seed: UInt64 = 0
   /// `cpu`, `cuda:n` or `auto`.
@@ -25,24 +27,24 @@ struct StressRecipe: ToolRecipe, Equatable {
   var otherData = TrainRecipe.DataSettings(path: "")
   /// The owner's key file, as `bulwark watermark embed` writes it; or else `carriers`.
   var key = ""
-  /// Number of foreign keys that are made for `key`.
-  var foreignKeys = 49
   /// The trigger set with the key's labels: a data set.
   var carriers = ""
   /// Trigger sets of other keys, the controls of `carriers`.
   var foreign: [String] = []
-  /// What may be asked of a surrogate: `labels` counts answers, `logits` takes probabilities.
-  var access = SuspectAccess.labels
-  /// Checkpoints of models that were trained without the owner's: what chance scores.
-  var nulls: [String] = []
+  /// Models trained without any mark: what chance scores. None by default, and then no p-values.
+  var nulls = WatermarkVerifyRecipe.NullSettings(count: 0)
+  /// Checkpoints of further such models.
+  var nullModels: [String] = []
+  /// Where trained null models are kept for other runs.
+  var cache = "runs/cache"
+  /// Level, number of foreign keys that are made for `key`, and what may be asked of a surrogate.
+  var evidence = VerificationOptions(access: .labels)
   /// The list of attacks.
   var suite = RemovalSuite.standard
   /// Attacks instead of the suite's, where any are named.
   var attacks: [String] = []
   /// Accuracy that an attack may lose before it is marked, 0...1.
   var margin = 0.05
-  /// Largest p-value that proves derivation.
-  var level = 1e-3
   /// Where the random views come from.
   var views = Views.checkpoint
   /// Random views with `views: recipe`.
@@ -68,7 +70,7 @@ struct StressRecipe: ToolRecipe, Equatable {
     func require(_ holds: Bool, _ key: String, _ expected: String) throws {
       if !holds { throw RecipeError.unfit(cause: "\(key) must be \(expected)") }
     }
-    try require(command == "watermark stress", "command", "'watermark stress' here")
+    try require(command == Self.name, "command", "'\(Self.name)' here")
     try require(threads >= 0, "threads", "0 or more")
     try require(checkpointInterval >= 0, "checkpoint_interval", "0 or more seconds")
     try require(!checkpoint.isEmpty, "checkpoint", "the path of a checkpoint (--checkpoint)")
@@ -79,9 +81,11 @@ struct StressRecipe: ToolRecipe, Equatable {
       key.isEmpty || foreign.isEmpty, "foreign",
       "empty with a key, which makes its own foreign keys"
     )
-    try require(foreignKeys >= 1, "foreign_keys", "at least 1")
+    try require(nulls.count >= 0, "nulls.count", "0 or more")
+    try require(nulls.width >= 0, "nulls.width", "0 or more")
+    try WatermarkTask.validate(nulls.training)
+    try evidence.validate()
     try require((0...1).contains(margin), "margin", "in 0...1")
-    try require(level > 0 && level < 1, "level", "between 0 and 1")
     try require(Set(names).count == names.count, "attacks", "a list without repetition")
     let registry = StressAttacks.registry(carrierClass: 0)
     for name in names {

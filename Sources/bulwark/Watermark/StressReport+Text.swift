@@ -73,7 +73,8 @@ extension StressReport {
   /// What the run shows, in one sentence.
   func verdict(level: Double) -> String {
     guard rows.contains(where: { $0.own?.pValue != nil }) else {
-      return "Without null models (--null) no p-value can be given: the scores alone prove nothing."
+      return
+        "Without null models (--nulls, --null-model) no p-value can be given: the scores alone prove nothing."
     }
     let cells = (nulls.first?.count ?? 0) * (nulls.count + 1)
     guard 1 / Double(max(cells, 1)) <= level else {

@@ -17,8 +17,9 @@ struct StressRun {
   let data: TrainingData
   let attacks: [any RemovalAttack]
   let marks: [StressMark]
-  /// Scores of each null model under every key.
-  let nulls: [[Double]]
+  private let keys: StressKeys
+  private let nullModels: [LoadedModel]
+  private let views: [AugmentationStep]
 
   var recipe: StressRecipe { resolved.recipe }
 
@@ -40,7 +41,7 @@ struct StressRun {
         remedy: "Give a data set with a test set.", category: .badData)
     }
     let owner = bundle.train
-    let keys = try StressKeys(
+    keys = try StressKeys(
       recipe, train: owner, probe: bundle.test ?? owner, console: console)
     let secret = keys.carriers.map { [$0] } ?? []
     // An attacker who had the carriers would be no thief but the owner.
@@ -53,18 +54,16 @@ struct StressRun {
       evaluator: Evaluator(
         test: bundle.test, triggered: nil, normalization: loaded.normalization))
     let others = try StressRun.otherImages(recipe, without: [owner] + secret, skipBad, console)
-    let environment = RemovalEnvironment(
-      views: try StressRun.views(recipe, loaded.checkpoint, console), otherImages: others,
-      seed: recipe.seed)
+    views = try StressRun.views(recipe, loaded.checkpoint, console)
+    let environment = RemovalEnvironment(views: views, otherImages: others, seed: recipe.seed)
     let counts = keys.carriers?.countsPerClass ?? [0]
     let registry = StressAttacks.registry(
       carrierClass: counts.indices.max { counts[$0] < counts[$1] } ?? 0)
     attacks = try recipe.names.map { try registry.attack($0, environment: environment) }
     marks = try keys.marks(loaded.normalization)
-    nulls = try keys.nullScores(
-      recipe.nulls, classes: loaded.model.architecture.classes,
-      session: TrainingSession(seed: recipe.seed, device: device, precision: recipe.precision),
-      console: console)
+    let nulls = try recipe.nullModels.map { [device] in try LoadedModel($0, device: device) }
+    for null in nulls { try null.check(owner, path: recipe.data.path) }
+    nullModels = nulls
   }
 
   /// A session that tells `events`.
@@ -74,6 +73,36 @@ struct StressRun {
     try TrainingSession(
       seed: recipe.seed, device: device, precision: recipe.precision, events: events,
       checkpointInterval: recipe.checkpointInterval, stopRequested: stopRequested)
+  }
+
+  /// The null models that the recipe asks for; those that are there already are not trained again.
+  private func population() throws -> NullPopulation? {
+    guard recipe.nulls.count > 0 else { return nil }
+    return try NullPopulation(
+      recipe.nulls.architecture(of: loaded.model.architecture),
+      data: TrainingData(train: bundle.train, evaluator: data.evaluator),
+      training: recipe.nulls.training,
+      augmentation: AugmentationPipeline(views + [.normalize(loaded.normalization)]),
+      count: recipe.nulls.count, folder: recipe.cache)
+  }
+
+  /// Number of null models that are still to be trained.
+  func missingNullModels() throws -> Int {
+    guard let population = try population() else { return 0 }
+    let session = try session(events: nil)
+    return try (0..<population.count).count {
+      !FileManager.default.fileExists(atPath: try population.path($0, session))
+    }
+  }
+
+  /// Scores of each null model under every key; trains the models that are missing.
+  ///
+  /// - Throws: `TrainingInterrupted` when the session was asked to stop; the cache holds what was done.
+  func nullScores(_ session: TrainingSession) throws -> [[Double]] {
+    let trained = try population()?.models(session) ?? []
+    return try keys.scores(
+      trained.map { ($0, loaded.normalization) }
+        + nullModels.map { ($0.model, $0.normalization) }, session)
   }
 
   /// Images that the owner did not train on, checked to be others; nil where none are asked for.

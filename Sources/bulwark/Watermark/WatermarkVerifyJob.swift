@@ -92,19 +92,10 @@ struct WatermarkVerifyJob {
   }
 
   private func population(_ task: WatermarkTask, _ suspect: Architecture) throws -> NullPopulation {
-    var architecture = suspect
-    let settings = recipe.nulls
-    if settings.family != WatermarkVerifyRecipe.NullSettings.suspect {
-      guard let family = Architecture.Family(rawValue: settings.family) else {
-        let valid = Architecture.Family.allCases.map(\.rawValue).joined(separator: ", ")
-        throw RecipeError.unfit(cause: "nulls.family must be suspect or one of \(valid)")
-      }
-      architecture.family = family
-    }
-    if settings.width > 0 { architecture.width = settings.width }
-    return NullPopulation(
-      architecture, data: task.data, training: settings.training, augmentation: task.augmentation,
-      count: settings.count, folder: recipe.cache)
+    NullPopulation(
+      try recipe.nulls.architecture(of: suspect), data: task.data,
+      training: recipe.nulls.training, augmentation: task.augmentation, count: recipe.nulls.count,
+      folder: recipe.cache)
   }
 
   private func missing(_ population: NullPopulation, _ session: TrainingSession) throws -> Int {

@@ -1,3 +1,4 @@
+import BulwarkNN
 import BulwarkTraining
 import BulwarkWatermark
 
@@ -46,6 +47,22 @@ struct WatermarkVerifyRecipe: ToolRecipe, Equatable {
     var width = 0
 
     static let suspect = "suspect"
+
+    /// The network for a suspect.
+    ///
+    /// - Throws: `RecipeError.unfit` for an unknown family.
+    func architecture(of suspect: Architecture) throws -> Architecture {
+      var architecture = suspect
+      if family != Self.suspect {
+        guard let named = Architecture.Family(rawValue: family) else {
+          let valid = Architecture.Family.allCases.map(\.rawValue).joined(separator: ", ")
+          throw RecipeError.unfit(cause: "nulls.family must be suspect or one of \(valid)")
+        }
+        architecture.family = named
+      }
+      if width > 0 { architecture.width = width }
+      return architecture
+    }
   }
 
   static var defaults: WatermarkVerifyRecipe { WatermarkVerifyRecipe() }

@@ -206,6 +206,8 @@ private struct Meter {
       let observed = readings[own].value
     else { return readings }
     let foreign = readings.filter { $0.role == .foreign }.compactMap(\.value)
+    // A surrogate without a place for some key's mark has no rank.
+    guard nulls.allSatisfy({ $0.count == foreign.count + 1 }) else { return readings }
     readings[own].pValue = RankTest(observed: observed, foreign: foreign, nulls: nulls).p
     return readings
   }
