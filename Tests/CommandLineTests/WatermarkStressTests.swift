@@ -24,7 +24,7 @@ struct StressFixture {
   /// What every stress run of this fixture begins with.
   let base: [String]
 
-  /// - Parameter trainsNull: whether the model that never saw the pictures is wanted.
+  /// The fixture, with the model that never saw the pictures where `trainsNull` asks for it.
   init(trainsNull: Bool = false) async throws {
     folder = try TemporaryFolder()
     let bundle = try DataSource.load("digits", options: DataOptions(limit: 200, testLimit: 60))
