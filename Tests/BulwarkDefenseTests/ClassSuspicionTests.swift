@@ -59,4 +59,18 @@ struct ClassSuspicionTests {
     let strict = LossSplit(ranking, suspects: [3], suspectShare: 0.5, trustedShare: 0.9)
     #expect(strict.labeled.count == 9 * 90 + 75)
   }
+
+  @Test("A suspected class keeps no more labels for being swollen by the attack")
+  func limit() {
+    let swollen = ranking(poured: 100)
+    let kept = { (limit: Double) in
+      LossSplit(
+        swollen, suspects: [3], suspectShare: 0.5, trustedShare: 1, suspectLimit: limit
+      ).labeled.count { swollen.labels[$0] == 3 }
+    }
+    // 200 samples in the class, 100 in the median one.
+    #expect(kept(0) == 100)
+    #expect(kept(0.8) == 80)
+    #expect(kept(2) == 100)
+  }
 }

@@ -103,6 +103,9 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     public var suspectFromEpoch = 4
     /// Share of the labels that every other class keeps once a class is suspected.
     public var trustedShare = 1.0
+    /// Most labels that a suspected class keeps, as a share of the median class size: without it an
+    /// attack keeps more labels the more samples it moves into its target. 0 for no limit.
+    public var suspectLimit = 0.0
 
     /// The defaults.
     public init() {}

@@ -103,21 +103,29 @@ public struct LossSplit: Sendable, Equatable {
   }
 
   /// Keeps labels class by class: of a suspected class the share `suspectShare` of lowest loss, of every
-  /// other class the share `trustedShare`.
+  /// other class the share `trustedShare`. An attack that moves many samples into its target makes that
+  /// class large; `suspectLimit` keeps it from having more labels for that.
   ///
   /// - Parameters:
   ///   - ranking: the losses.
   ///   - suspects: classes that may be the target of an attack (`ClassSuspicion`).
   ///   - suspectShare: share of a suspected class that keeps its label, 0...1.
   ///   - trustedShare: share of every other class, 0...1.
+  ///   - suspectLimit: most labels that a suspected class keeps, as a share of the median class size;
+  ///     0 for no limit.
   public init(
-    _ ranking: SuspicionRanking, suspects: Set<Int>, suspectShare: Double, trustedShare: Double
+    _ ranking: SuspicionRanking, suspects: Set<Int>, suspectShare: Double, trustedShare: Double,
+    suspectLimit: Double = 0
   ) {
     var kept = Set<Int>()
     let members = Dictionary(grouping: ranking.ascending) { ranking.labels[$0] }
+    let sizes = members.values.map(\.count).sorted()
+    let median = sizes.isEmpty ? 0 : Double(sizes[sizes.count / 2])
     for (label, list) in members {
-      let share = suspects.contains(label) ? suspectShare : trustedShare
-      kept.formUnion(list.prefix(Int((share * Double(list.count)).rounded(.down))))
+      let isSuspected = suspects.contains(label)
+      var count = (isSuspected ? suspectShare : trustedShare) * Double(list.count)
+      if isSuspected, suspectLimit > 0 { count = min(count, suspectLimit * median) }
+      kept.formUnion(list.prefix(Int(count.rounded(.down))))
     }
     labeled = kept.sorted()
     unlabeled = ranking.labels.indices.filter { !kept.contains($0) }

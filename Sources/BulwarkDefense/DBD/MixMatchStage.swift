@@ -93,7 +93,7 @@ extension DBDTrainer {
       ? LossSplit(ranking, count: labeledCount(epoch: epoch), perClass: filter.perClass)
       : LossSplit(
         ranking, suspects: Set(suspectedClasses), suspectShare: labeledShare(epoch: epoch),
-        trustedShare: filter.trustedShare)
+        trustedShare: filter.trustedShare, suspectLimit: filter.suspectLimit)
     for value in ranking.evidence(knownPoisons: data.knownPoisons, split: split) {
       record(value, at: .semiSupervision)
     }

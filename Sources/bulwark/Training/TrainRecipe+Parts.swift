@@ -70,6 +70,7 @@ extension TrainRecipe {
     try require(
       dbd.filter.trustedShare > 0 && dbd.filter.trustedShare <= 1, "dbd.filter.trusted_share",
       "above 0, at most 1")
+    try require(dbd.filter.suspectLimit >= 0, "dbd.filter.suspect_limit", "0 (off) or more")
     try require(
       dbd.semiSupervision.unlabeledBatchSize >= 0, "dbd.semi_supervision.unlabeled_batch_size",
       "0 or more")
