@@ -149,6 +149,14 @@ struct RemovalStressTests {
     for row in report.rows { #expect(svg.contains(row.attack)) }
   }
 
+  @Test("An attack that diverges is named, and the others go on")
+  func failure() throws {
+    let report = try run(suite(["ftal:learning_rate=1e30,epochs=2", "prune-0.1"]))
+    #expect(report.rows.map(\.attack) == ["none", "prune-0.1"])
+    #expect(report.failures.map(\.attack) == ["ftal:learning_rate=1e30,epochs=2"])
+    #expect(report.failures.first?.reason.contains("infinite or not a number") == true)
+  }
+
   @Test("Without test images there is nothing to measure")
   func noTest() throws {
     let stolen = try StolenModel.shared.get()

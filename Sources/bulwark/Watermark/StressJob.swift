@@ -87,12 +87,15 @@ struct StressJob {
     }
     result.details = [
       "attacks": .int(run.attacks.count), "null_models": .int(report.nulls.count),
+      "failures": try JSONValue(encoding: report.failures),
       "verdict": .string(report.verdict(level: recipe.evidence.level)),
     ]
     result.seconds = console.seconds
     try AtomicFile.write(Data((try result.line() + "\n").utf8), to: folder.result, overwrite: true)
     try console.finish(result) {
-      report.table().lines() + ["", report.verdict(level: recipe.evidence.level)]
+      report.table().lines() + report.failures.map { "\($0.attack) failed: \($0.reason)" } + [
+        "", report.verdict(level: recipe.evidence.level),
+      ]
         + ["written to \(folder.path); plot: \(files.plot)"]
     }
   }

@@ -66,8 +66,18 @@ public struct StressReport: Sendable, Codable, Equatable {
     }
   }
 
+  /// An attack that came to no surrogate.
+  public struct Failure: Sendable, Codable, Equatable {
+    /// The attack's name.
+    public var attack: String
+    /// What happened.
+    public var reason: String
+  }
+
   /// The stolen model first, then the attacks in order.
   public var rows: [Row]
+  /// Attacks that came to no surrogate: a loss that diverged, an architecture that cannot take the images.
+  public var failures: [Failure]
   /// Accuracy that an attack may lose, 0...1.
   public var margin: Double
   /// Names of the classes.
@@ -81,10 +91,12 @@ public struct StressReport: Sendable, Codable, Equatable {
 
   /// Collects the rows of a run.
   public init(
-    rows: [Row], margin: Double, classNames: [String], testImages: Int, modelDigest: String,
+    rows: [Row], failures: [Failure] = [], margin: Double, classNames: [String], testImages: Int,
+    modelDigest: String,
     nulls: [[Double]] = []
   ) {
     self.rows = rows
+    self.failures = failures
     self.margin = margin
     self.classNames = classNames
     self.testImages = testImages

@@ -53,7 +53,8 @@ public struct StressSuite {
   ///   - finished: told every row, and whether it was kept from an earlier run.
   /// - Returns: the report.
   /// - Throws: `RemovalError.images` without test images; `TrainingInterrupted` when the session was
-  ///   asked to stop, after a checkpoint; what the attacks throw.
+  ///   asked to stop, after a checkpoint; what the attacks throw, but for errors of category `failure`,
+  ///   which the report names.
   public func run(
     on model: ImageClassifier, data: TrainingData, store: StressStore? = nil,
     session: TrainingSession, finished: (StressReport.Row, _ wasKept: Bool) -> Void = { _, _ in }
@@ -71,6 +72,7 @@ public struct StressSuite {
     finished(base, false)
     let digest = try model.weightDigest()
     var rows = [base]
+    var failures: [StressReport.Failure] = []
     for attack in attacks {
       let identity = try identity(of: attack, digest, data, session)
       if let kept = store?.row(of: attack.name, identity: identity) {
@@ -78,15 +80,21 @@ public struct StressSuite {
         finished(kept, true)
         continue
       }
-      let row = try perform(
-        attack, on: model, data: data, store: store, identity: identity, meter: meter, base: base,
-        session: session)
-      try store?.keep(row, identity: identity)
-      rows.append(row)
-      finished(row, false)
+      do {
+        let row = try perform(
+          attack, on: model, data: data, store: store, identity: identity, meter: meter,
+          base: base, session: session)
+        try store?.keep(row, identity: identity)
+        rows.append(row)
+        finished(row, false)
+      } catch let error as any BulwarkError where error.category == .failure {
+        session.tell(.note("\(attack.name) failed: \(error.summary)"))
+        failures.append(.init(attack: attack.name, reason: error.summary))
+      }
     }
     return StressReport(
-      rows: rows, margin: margin, classNames: test.classNames, testImages: test.count,
+      rows: rows, failures: failures, margin: margin, classNames: test.classNames,
+      testImages: test.count,
       modelDigest: digest, nulls: nulls)
   }
 
