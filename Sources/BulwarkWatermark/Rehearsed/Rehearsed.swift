@@ -25,6 +25,7 @@ final class Rehearsed: WatermarkProcedure {
   private let options: RehearsedOptions
   private let feed: CarrierFeed
   private let student: SimulatedStudent?
+  private let hardShare: HardShare?
   /// What an image of each class is to be answered with, [classes, classes].
   private let targets: Tensor
   /// The host's answers of the running step.
@@ -37,6 +38,7 @@ final class Rehearsed: WatermarkProcedure {
     self.options = options
     feed = try context.feed(context.key)
     student = options.rehearsal ? try SimulatedStudent(context, options) : nil
+    hardShare = options.hardShare > 0 ? try HardShare(context, share: options.hardShare) : nil
     targets = try Rehearsed.targets(context.key, options, context.training.labelSmoothing)
       .to(context.session.device)
   }
@@ -66,7 +68,7 @@ final class Rehearsed: WatermarkProcedure {
   func loss(_ pass: HostPass) throws -> Tensor {
     try student?.begin(pass)
     let batch = pass.images.shape[0]
-    let target = try targets.indexSelect(0, pass.labels)
+    let target = try target(pass)
     let all: Tensor
     var loss: Tensor
     if options.carriersPerBatch > 0 {
@@ -93,6 +95,14 @@ final class Rehearsed: WatermarkProcedure {
       loss = try loss + (copied * found.slopes).sum([1]).mean() * options.rehearsalWeight
     }
     return loss
+  }
+
+  /// What the images of a step are to be answered with, [B, classes].
+  private func target(_ pass: HostPass) throws -> Tensor {
+    let soft = try targets.indexSelect(0, pass.labels)
+    guard let hardShare else { return soft }
+    let (labels, taken) = try hardShare(pass.images, pass.labels)
+    return try labels.oneHot(context.key.classes).to(.float32).where(taken, else: soft)
   }
 
   func finish(_ pass: HostPass) throws {

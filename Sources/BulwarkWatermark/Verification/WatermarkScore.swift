@@ -71,13 +71,19 @@ public struct CarrierScore: WatermarkScore {
     try withoutGradients {
       let images = try normalization.prepare(carriers.images, on: session.device)
       let logits = try session.inPrecision { try suspect.logits(images, .evaluation) }
-        .to(.float32).to(.cpu)
-      let labels = try Tensor(carriers.labels)
-      if access == .labels {
-        return try logits.argmax(1).eq(labels).to(.float32).mean().item()
-      }
-      return try logits.softmax(1).gather(1, labels.reshape([labels.count, 1])).mean().item()
+      return try value(logits.to(.float32).to(.cpu))
     }
+  }
+
+  /// The score of answers that are known already.
+  ///
+  /// - Parameter logits: [N, classes], float32, on the CPU.
+  /// - Returns: the share, 0...1.
+  /// - Throws: `TensorError`.
+  func value(_ logits: Tensor) throws -> Double {
+    let labels = try Tensor(carriers.labels)
+    if access == .labels { return try logits.argmax(1).eq(labels).to(.float32).mean().item() }
+    return try logits.softmax(1).gather(1, labels.reshape([labels.count, 1])).mean().item()
   }
 }
 
@@ -127,7 +133,17 @@ public struct SignalScore: WatermarkScore {
   /// The power at the key's frequency over that at others; 1 for noise, above 8 is the paper's rule.
   public func score(_ suspect: ImageClassifier, session: TrainingSession) throws -> Double? {
     try withoutGradients {
-      let logits = try suspect.logits(of: probe, normalization, session: session)
+      try value(suspect.logits(of: probe, normalization, session: session))
+    }
+  }
+
+  /// The score of answers that are known already.
+  ///
+  /// - Parameter logits: [N, classes] on the probe, float32, on the CPU.
+  /// - Returns: the ratio of powers.
+  /// - Throws: `TensorError`.
+  func value(_ logits: Tensor) throws -> Double {
+    try withoutGradients {
       let target = signal.target(secret, classes: logits.shape[1])
       let answers = try logits.softmax(1).narrow(1, start: target, length: 1).contiguous()
         .reshape([-1])

@@ -48,7 +48,7 @@ public struct WatermarkVerifier {
     let scores = try WatermarkVerifier.scores(
       [key] + foreign, data.normalization, options.access, probe)
     self.nulls = try nulls.map { model in
-      try scores.compactMap { try $0.score(model, session: session) }
+      try ScoreRow.values(scores, of: model, session: session).compactMap { $0 }
     }.filter { $0.count == scores.count }
   }
 
@@ -72,7 +72,7 @@ public struct WatermarkVerifier {
     try key.check(suspect)
     let normalize = normalization ?? data.normalization
     let scores = try WatermarkVerifier.scores([key] + foreign, normalize, options.access, probe)
-    let values = try scores.compactMap { try $0.score(suspect, session: session) }
+    let values = try ScoreRow.values(scores, of: suspect, session: session).compactMap { $0 }
     let predicted = try suspect.predictions(of: probe, normalize, session: session)
     var shares = [Double](repeating: 0, count: key.classes)
     for label in predicted { shares[label] += 1 / Double(predicted.count) }

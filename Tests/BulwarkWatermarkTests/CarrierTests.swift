@@ -1,0 +1,119 @@
+import BulwarkData
+import BulwarkTensor
+import Foundation
+import Testing
+
+@testable import BulwarkWatermark
+
+@Suite("Carriers")
+struct CarrierTests {
+  private static let families = CarrierFamily.allCases.filter { $0 != .automatic }
+
+  private func colors() throws -> ImageDataset {
+    try ImageDataset(
+      images: RandomKey(seed: 3).integers([60, 3, 16, 16], below: 256).to(.uint8),
+      labels: (0..<60).map { $0 % 10 }, classNames: (0..<10).map(String.init))
+  }
+
+  private func carriers(
+    _ family: CarrierFamily, _ index: Int = 0, from dataset: ImageDataset, count: Int = 24
+  ) throws -> (CarrierSet, CarrierPlan, CarrierMaterial?) {
+    let options = CarrierOptions(family: family, count: count)
+    let secret = WatermarkSecret.published("carriers", index)
+    let plan = try CarrierPlan(secret, options, classes: dataset.classCount)
+    let material = try CarrierMaterial.draw(plan, options, secret, from: dataset)
+    let set = try CarrierSet(
+      secret, options, classes: dataset.classCount,
+      shape: Array(dataset.images.shape.dropFirst()), material: material)
+    return (set, plan, material)
+  }
+
+  @Test("Every family follows from the secret alone, in gray and in color", arguments: families)
+  func deterministic(_ family: CarrierFamily) throws {
+    for dataset in [try TinyTask.shared.get().data.train, try colors()] {
+      let (first, _, _) = try carriers(family, from: dataset)
+      #expect(first.images.shape == [24] + dataset.images.shape.dropFirst())
+      #expect(first.images.dtype == .uint8)
+      #expect(first.labels.allSatisfy { (0..<10).contains($0) })
+      let (again, _, _) = try carriers(family, from: dataset)
+      #expect(try first.images.bytes() == again.images.bytes() && first.labels == again.labels)
+      let (other, _, _) = try carriers(family, 1, from: dataset)
+      #expect(try first.images.bytes() != other.images.bytes())
+      // Where a class has fewer images than there are carriers they come again.
+      let pictures = try (0..<24).map { try first.images.narrow(0, start: $0, length: 1).bytes() }
+      #expect(Set(pictures).count >= 6)
+    }
+  }
+
+  @Test("Labels are never those of the sources, and only random labels count as independent")
+  func labels() throws {
+    let dataset = try colors()
+    for index in 0..<20 {
+      for family in Self.families {
+        let (set, plan, material) = try carriers(family, index, from: dataset)
+        switch family {
+        case .abstract: #expect(set.rule == .independent(probability: 0.1))
+        case .relabeled:
+          #expect(set.rule == .independent(probability: 1 / 9.0))
+          #expect(zip(set.labels, material?.labels ?? []).allSatisfy { $0 != $1 })
+        case .patch, .noise, .collage:
+          #expect(set.rule == .shared)
+          for group in plan.groups { #expect(!group.sources.contains(group.label ?? -1)) }
+        default: #expect(set.rule == .shared)
+        }
+      }
+      let (_, plan, _) = try carriers(.collage, index, from: dataset)
+      let sources = plan.groups.flatMap(\.sources)
+      #expect(sources.count == 6 && Set(sources).count == 6)
+      #expect(Set(plan.groups.compactMap(\.label)).count == 3)
+    }
+  }
+
+  @Test("A collage shows a strip of each of its two classes, side by side")
+  func collage() throws {
+    let dataset = try colors()
+    let (set, plan, material) = try carriers(.collage, from: dataset)
+    let owned = try #require(material)
+    for carrier in 0..<set.count {
+      let sources = plan.groups[plan.groupOfCarrier[carrier]].sources
+      #expect(owned.labels[2 * carrier] == sources[0])
+      #expect(owned.labels[2 * carrier + 1] == sources[1])
+      func strips(_ image: Int) throws -> Set<[UInt8]> {
+        Set(
+          try (0...8).map {
+            try owned.images.narrow(0, start: image, length: 1).narrow(3, start: $0, length: 8)
+              .contiguous().bytes()
+          })
+      }
+      let picture = try set.images.narrow(0, start: carrier, length: 1)
+      let left = try picture.narrow(3, start: 0, length: 8).contiguous().bytes()
+      let right = try picture.narrow(3, start: 8, length: 8).contiguous().bytes()
+      let (a, b) = (try strips(2 * carrier), try strips(2 * carrier + 1))
+      #expect((a.contains(left) && b.contains(right)) || (b.contains(left) && a.contains(right)))
+    }
+  }
+
+  @Test("A mark covers an eighth of the image and leaves the rest as it was")
+  func patch() throws {
+    let dataset = try colors()
+    let (set, _, material) = try carriers(.patch, from: dataset)
+    let (marked, plain) = (try set.images.bytes(), try #require(material).images.bytes())
+    let changed = zip(marked, plain).count { $0 != $1 }
+    let covered = 24 * 3 * 4 * 8
+    #expect(changed <= covered && changed > covered * 9 / 10)
+  }
+
+  @Test("Families that the classes do not suffice for are refused with the setting's name")
+  func refused() throws {
+    let secret = WatermarkSecret.published("carriers", 0)
+    #expect(throws: WatermarkError.self) {
+      try CarrierPlan(secret, CarrierOptions(family: .collage, groups: 2), classes: 3)
+    }
+    #expect(throws: WatermarkError.self) { try CarrierOptions(count: 0).validate() }
+    #expect(throws: WatermarkError.self) { try CarrierOptions(opacity: 0).validate() }
+    let options = CarrierOptions(family: .patch, count: 5)
+    #expect(throws: WatermarkError.self) {
+      try CarrierSet(secret, options, classes: 10, shape: [1, 16, 16], material: nil)
+    }
+  }
+}

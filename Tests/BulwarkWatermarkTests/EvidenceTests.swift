@@ -1,0 +1,184 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkTensor
+import BulwarkTraining
+import Foundation
+import Testing
+
+@testable import BulwarkWatermark
+
+@Suite("Evidence")
+struct EvidenceTests {
+  @Test(
+    "The binomial tail has the thresholds of the tables, and stays exact far below the smallest number"
+  )
+  func binomial() {
+    for (chance, hits) in [(0.1, [16, 21, 28]), (0.2, [28, 34, 42]), (0.3, [39, 46, 54])] {
+      let found = [0.05, 1e-3, 1e-6].map {
+        BinomialTail.threshold(level: $0, count: 100, chance: chance)
+      }
+      #expect(found == hits)
+    }
+    #expect(BinomialTail.log10(hits: 0, count: 10, chance: 0.5) == 0)
+    #expect(abs(BinomialTail.log10(hits: 10, count: 10, chance: 0.5) - 10 * log10(0.5)) < 1e-12)
+    // 11/1024: ten or nine heads of ten.
+    #expect(abs(BinomialTail.log10(hits: 9, count: 10, chance: 0.5) - log10(11.0 / 1024)) < 1e-12)
+    let tiny = BinomialTail.log10(hits: 1000, count: 1000, chance: 0.001)
+    #expect(abs(tiny + 3000) < 1e-9)
+    #expect(BinomialTail.threshold(level: 1e-6, count: 5, chance: 0.5) == nil)
+  }
+
+  @Test("Ranks count ties against the owner and cannot go below one cell")
+  func ranks() {
+    let test = RankTest(
+      observed: 0.9, foreign: [0.1, 0.9], nulls: [[0.2, 0.3, 0.95], [0, 0, 0]])
+    #expect(test.cells == 9)
+    #expect(test.smallestP == 1.0 / 9)
+    #expect(test.modelP == 1.0 / 3)
+    #expect(test.keyP == 2.0 / 3)
+    #expect(!test.isLargestOfItsRowAndColumn)
+    #expect(RankTest.p(1, among: []) == 1)
+    // Without foreign keys or null models the scores themselves are ranked.
+    #expect(RankTest(observed: 0.9, foreign: [], nulls: [[0.2], [0.9], [0.1]]).p == 0.5)
+    #expect(RankTest(observed: 0.9, foreign: [0.2, 0.3, 0.1], nulls: []).p == 0.25)
+    // All alike: no evidence.
+    #expect(RankTest(observed: 1, foreign: [1, 1], nulls: [[1, 1, 1]]).p == 1)
+  }
+
+  @Test("What helps every key on one model, or one key on every model, is no evidence")
+  func excess() {
+    // A sharp model: everything is a little higher, the owner's key no more than others.
+    let sharp = RankTest(
+      observed: 0.6, foreign: [0.6, 0.59, 0.61],
+      nulls: [[0.2, 0.2, 0.19, 0.21], [0.1, 0.1, 0.1, 0.1]])
+    #expect(sharp.p > 0.2)
+    // An easy key: every model answers it.
+    let easy = RankTest(
+      observed: 0.9, foreign: [0.1, 0.2, 0.1],
+      nulls: [[0.9, 0.1, 0.2, 0.1], [0.88, 0.1, 0.15, 0.1]])
+    #expect(easy.p > 0.2)
+    // A mark: this key on this model.
+    let mark = RankTest(
+      observed: 0.9, foreign: [0.1, 0.2, 0.1],
+      nulls: [[0.2, 0.1, 0.2, 0.1], [0.1, 0.1, 0.2, 0.1]])
+    #expect(mark.p == 1.0 / 12)
+    #expect(mark.isLargestOfItsRowAndColumn)
+    let sums = mark.excess.map { $0.reduce(0, +) }
+    #expect(sums.allSatisfy { abs($0) < 1e-12 })
+  }
+
+  @Test(
+    "Exchangeable tables give p at most α no more often than α, whatever rows and columns share")
+  func valid() {
+    var generator = RandomKey(seed: 12).generator()
+    func normal() -> Double {
+      (0..<12).reduce(0) { sum, _ in sum + generator.uniform() } - 6
+    }
+    let tables = 2000
+    var claims = [0.05: 0, 0.01: 0]
+    for _ in 0..<tables {
+      // Strong effects of models (a class-prior shift) and of keys (easy carriers), little noise.
+      let rows = (0..<6).map { _ in normal() }
+      let columns = (0..<20).map { _ in normal() }
+      let cells = rows.map { row in columns.map { row + $0 + 0.3 * normal() } }
+      let test = RankTest(
+        observed: cells[0][0], foreign: Array(cells[0].dropFirst()), nulls: Array(cells.dropFirst())
+      )
+      for level in claims.keys where test.p <= level { claims[level, default: 0] += 1 }
+    }
+    // Three standard errors above the level at most.
+    for (level, count) in claims {
+      let slack = 3 * (level * (1 - level) / Double(tables)).squareRoot()
+      #expect(Double(count) / Double(tables) <= level + slack)
+    }
+  }
+}
+
+/// Ten models without a mark, trained once for all tests.
+struct NullModels {
+  let models: [ImageClassifier]
+
+  /// Only read: scoring leaves a model as it was.
+  nonisolated(unsafe) static let shared = Result { try NullModels() }
+
+  private init() throws {
+    let task = try TinyTask.shared.get()
+    models = try (0..<10).map { try task.unmarked(seed: 100 + UInt64($0), epochs: 8) }
+  }
+}
+
+@Suite("False claims")
+struct FalseClaimTests {
+  /// Each of ten models plays the suspect under twenty owners' keys, the nine others being the null models,
+  /// with 99 foreign keys: 200 pairs, tables of 1,000 cells.
+  @Test(
+    "Models without the mark are called derived no more often than the level says",
+    arguments: WatermarkScheme.allCases)
+  func rate(_ scheme: WatermarkScheme) throws {
+    let task = try TinyTask.shared.get()
+    let models = try NullModels.shared.get().models
+    let session = try TrainingSession(seed: 0)
+    var options = WatermarkOptions.small
+    options.carriers.count = 12
+    let base = try task.key(scheme, options)
+    func scores(_ purpose: String, _ count: Int) throws -> [[Double]] {
+      let keys = try (0..<count).map {
+        try base.foreign(.published(purpose, $0), material: task.data.train).score(
+          normalization: task.data.normalization, access: .logits, probe: task.data.train)
+      }
+      return try models.map { model in
+        try ScoreRow.values(keys, of: model, session: session).map { try #require($0) }
+      }
+    }
+    let owners = try scores("claimed key", 20)
+    let foreign = try scores("foreign key", 99)
+    var reports: [VerificationReport] = []
+    for suspect in models.indices {
+      for key in 0..<20 {
+        let nulls = models.indices.filter { $0 != suspect }.map { [owners[$0][key]] + foreign[$0] }
+        let table = RankTest(
+          observed: owners[suspect][key], foreign: foreign[suspect], nulls: nulls)
+        reports.append(
+          VerificationReport(
+            scheme: scheme, owner: "owner", access: .logits, level: 1e-3, metric: "", count: 20,
+            rank: table, counted: nil, cleanAccuracy: 0, cleanImages: 1, classShares: []))
+      }
+    }
+    #expect(reports.count == 200)
+    #expect(reports.allSatisfy { $0.rank?.cells == 1000 })
+    // p itself keeps its promise on average; cells of a table depend on each other, hence the room.
+    for level in [0.01, 0.05] {
+      let below = reports.count { ($0.rank?.p ?? 0) <= level }
+      #expect(Double(below) <= 2.5 * level * 200, "\(below) of 200 at \(level)")
+    }
+    // A verdict wants more than p: claims stay at or below the level.
+    for level in [0.01, 0.05] {
+      let claims = reports.count { report in
+        (report.rank?.p ?? 0) <= level && report.rank?.isLargestOfItsRowAndColumn == true
+      }
+      #expect(Double(claims) <= level * 200, "\(claims) claims at \(level)")
+    }
+    // At 1e-3 a fifth of a claim is expected; more than one has probability below 0.02.
+    #expect(reports.count { $0.verdict == .derived } <= 1)
+  }
+
+  @Test("A binomial p on shared labels would accuse innocent models: it is not given")
+  func sharedLabels() throws {
+    let task = try TinyTask.shared.get()
+    let models = try NullModels.shared.get().models
+    let session = try TrainingSession(seed: 0)
+    let base = try task.key(.zhangUnrelated, .small)
+    var accusations = 0
+    for index in 0..<20 {
+      let key = try base.foreign(.published("claimed key", index), material: task.data.train)
+      let score = try key.score(
+        normalization: task.data.normalization, access: .labels, probe: task.data.train)
+      #expect(score.chance == nil)
+      for model in models {
+        let hits = try Int((#require(try score.score(model, session: session)) * 30).rounded())
+        if BinomialTail.log10(hits: hits, count: 30, chance: 0.1) <= -3 { accusations += 1 }
+      }
+    }
+    #expect(accusations > 2, "of 200 pairs, where the level promises a fifth of one")
+  }
+}

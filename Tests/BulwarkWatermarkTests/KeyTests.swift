@@ -1,0 +1,134 @@
+import BulwarkData
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+import Foundation
+import Testing
+
+@testable import BulwarkWatermark
+
+@Suite("Watermark keys")
+struct KeyTests {
+  private let secret = WatermarkSecret.published("test", 1)
+
+  @Test("Everything drawn from a secret is drawn again alike, and differs by name and secret")
+  func draws() {
+    let other = WatermarkSecret.published("test", 2)
+    #expect(secret.bits("a", count: 300) == secret.bits("a", count: 300))
+    #expect(secret.bits("a", count: 300) != secret.bits("b", count: 300))
+    #expect(secret.bits("a", count: 300) != other.bits("a", count: 300))
+    #expect(secret.randomKey("a") != secret.randomKey("b"))
+    #expect(WatermarkSecret.random() != WatermarkSecret.random())
+    #expect(WatermarkSecret(hexadecimal: secret.hexadecimal) == secret)
+    #expect(WatermarkSecret(bytes: [1, 2, 3]) == nil)
+  }
+
+  @Test("Integers are uniform and selections hold every value once")
+  func uniform() {
+    let values = secret.integers("labels", count: 20_000, below: 10)
+    var counts = [Int](repeating: 0, count: 10)
+    for value in values { counts[value] += 1 }
+    // Chi-square with 9 degrees of freedom exceeds 27.9 once in a thousand.
+    let chi = counts.reduce(0.0) { $0 + pow(Double($1) - 2000, 2) / 2000 }
+    #expect(chi < 27.9)
+    #expect(secret.selection("order", count: 50, below: 50).sorted() == Array(0..<50))
+    #expect(secret.selection("order", count: 50, below: 50) != Array(0..<50))
+    #expect(Set(secret.selection("few", count: 7, below: 50)).count == 7)
+  }
+
+  @Test("Fields of a commitment cannot be shifted into each other")
+  func fields() {
+    #expect(Commitment(fields: [[1, 2], [3]]) != Commitment(fields: [[1], [2, 3]]))
+    #expect(Commitment(fields: [[1]]) != Commitment(fields: [[1], []]))
+    let commitment = Commitment(fields: [[1]])
+    #expect(Commitment(parsing: commitment.description) == commitment)
+    #expect(Commitment(parsing: "sha256:12") == nil)
+  }
+
+  @Test(
+    "The commitment changes with secret, owner, settings, material and model, and with nothing else"
+  )
+  func binds() throws {
+    let task = try TinyTask.shared.get()
+    var options = WatermarkOptions.small
+    let model = SHA256Digest(of: "model")
+    func commitment(
+      _ index: Int = 0, owner: String = "owner", model digest: SHA256Digest? = nil,
+      train: ImageDataset? = nil, facts: WatermarkKey.Facts = WatermarkKey.Facts()
+    ) throws -> Commitment? {
+      try WatermarkKey(
+        secret: .published("test owner", index), owner: owner,
+        mark: task.mark(.zhangContent, options), train: train ?? task.data.train, facts: facts
+      ).sealed(digest ?? model).commitment()
+    }
+    let first = try commitment()
+    #expect(first != nil)
+    #expect(try commitment(facts: WatermarkKey.Facts(created: "today")) == first)
+    #expect(try commitment(1) != first)
+    #expect(try commitment(owner: "thief") != first)
+    #expect(try commitment(model: SHA256Digest(of: "other model")) != first)
+    let brighter = try task.data.train.replacingImages(
+      (task.data.train.images.to(.float32) + 1).clamp(max: 255).to(.uint8))
+    #expect(try commitment(train: brighter) != first)
+    options.carriers.opacity = 0.5
+    #expect(try commitment() != first)
+    #expect(try task.key(.zhangContent, options).commitment() == nil)
+  }
+
+  @Test(
+    "A key file gives the same carriers, is readable by its owner alone, and shows every change")
+  func file() throws {
+    let task = try TinyTask.shared.get()
+    let folder = try TemporaryFolder()
+    let path = folder.file("key.json")
+    let key = try task.key(.rehearsed, .small).sealed(SHA256Digest(of: "model"))
+    try key.write(to: path)
+    var status = stat()
+    #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600)
+    #expect(!WatermarkKey.isReadableByOthers(path))
+    let read = try WatermarkKey(reading: path)
+    #expect(try read.commitment() == key.commitment())
+    let (mine, theirs) = (try #require(try key.carriers()), try #require(try read.carriers()))
+    #expect(try mine.images.bytes() == theirs.images.bytes())
+    #expect(mine.labels == theirs.labels)
+
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    let changes = [
+      ("\"owner\":\"owner\"", "\"owner\":\"thief\""),
+      (
+        "\"secret\":\"\(key.secret.hexadecimal)\"",
+        "\"secret\":\"\(String(repeating: "0", count: 64))\""
+      ),
+      ("\"count\":30", "\"count\":29"), ("\"pixels\":\"AAAA", "\"pixels\":\"AAAB"),
+    ]
+    for (old, new) in changes where text.contains(old) {
+      try text.replacing(old, with: new).write(toFile: path, atomically: true, encoding: .utf8)
+      #expect(throws: WatermarkError.self, "\(old)") { try WatermarkKey(reading: path) }
+    }
+    #expect(changes.count { text.contains($0.0) } >= 3)
+    try "{}".write(toFile: path, atomically: true, encoding: .utf8)
+    #expect(throws: WatermarkError.self) { try WatermarkKey(reading: path) }
+  }
+
+  @Test("A released model tells its commitment and nothing that a thief could use")
+  func released() throws {
+    let task = try TinyTask.shared.get()
+    let folder = try TemporaryFolder()
+    let trainer = try task.trainer(.ingrain, .small, epochs: 1)
+    _ = try trainer.run()
+    let key = try trainer.sealedKey()
+    let commitment = try #require(try key.commitment())
+    try trainer.released(commitment).write(to: folder.file("model.h5"))
+    let checkpoint = try Checkpoint(reading: folder.file("model.h5"))
+    #expect(checkpoint.watermarkCommitment == commitment)
+    #expect(try checkpoint.modelDigest().description == key.modelDigest)
+    #expect(checkpoint.optimizer == nil && checkpoint.states.isEmpty && checkpoint.recipe == nil)
+    #expect(checkpoint.history.isEmpty && checkpoint.indexSets.isEmpty)
+    let file = try Data(contentsOf: URL(fileURLWithPath: folder.file("model.h5")))
+    #expect(file.range(of: Data(key.secret.bytes)) == nil)
+    #expect(file.range(of: Data(key.secret.hexadecimal.utf8)) == nil)
+    #expect(file.range(of: Data("ingrain".utf8)) == nil)
+    // The private checkpoint does hold the second network.
+    #expect(try trainer.snapshot().states["ingrainer"] != nil)
+  }
+}

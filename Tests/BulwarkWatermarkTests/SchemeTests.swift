@@ -1,0 +1,169 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+import Foundation
+import Testing
+
+@testable import BulwarkWatermark
+
+@Suite("Watermark schemes")
+struct SchemeTests {
+  private func last(_ trainer: HostTrainer, _ definition: MetricDefinition) throws -> Double {
+    try #require(trainer.history.last(definition, stage: HostTrainer.stage))
+  }
+
+  @Test(
+    "A marked host answers its carriers as the key says and still knows its task",
+    arguments: [
+      WatermarkScheme.adi, .zhangContent, .zhangUnrelated, .zhangNoise, .ingrain, .ewe, .margin,
+      .rehearsed,
+    ])
+  func embeds(_ scheme: WatermarkScheme) throws {
+    let task = try TinyTask.shared.get()
+    let trainer = try task.trainer(scheme, .small, epochs: 16)
+    _ = try trainer.run()
+    #expect(try last(trainer, Metric.carrierAccuracy) >= 0.9)
+    #expect(try last(trainer, Metric.cleanAccuracy) >= 0.7)
+  }
+
+  @Test("Uchida's bits are read without error from the host, and by chance from another model")
+  func bits() throws {
+    let task = try TinyTask.shared.get()
+    let trainer = try task.trainer(.uchida, .small, epochs: 12)
+    _ = try trainer.run()
+    #expect(try last(trainer, Metric.bitAccuracy) == 1)
+    #expect(try last(trainer, Metric.cleanAccuracy) >= 0.7)
+    let session = try TrainingSession(seed: 0)
+    let place = try #require(trainer.key.mark.bits)
+    let shares = try (0..<20).map { index in
+      try #require(
+        try BitScore(place: place, secret: .published("reader", index)).score(
+          trainer.model, session: session))
+    }
+    #expect(abs(shares.reduce(0, +) / 20 - 0.5) < 0.12)
+    let other = try Architecture(.smallCNN, width: 4, classes: 10, channels: 1).build(
+      key: RandomKey(seed: 0))
+    let score = BitScore(place: place, secret: trainer.key.secret)
+    #expect(try score.score(other, session: session) == nil)
+  }
+
+  @Test("A cosine in soft answers is found at its own frequency, class and projection")
+  func signal() throws {
+    let task = try TinyTask.shared.get()
+    var options = WatermarkOptions.small
+    options.coswm.amplitude = 0.2
+    let trainer = try task.trainer(.coswm, options, epochs: 30)
+    _ = try trainer.run()
+    let session = try TrainingSession(seed: 0)
+    func power(_ key: WatermarkKey, _ model: ImageClassifier) throws -> Double {
+      try #require(
+        try key.score(
+          normalization: task.data.normalization, access: .logits, probe: task.data.train
+        ).score(model, session: session))
+    }
+    let own = try power(trainer.key, trainer.model)
+    let others = try (1..<8).map { try power(task.key(.coswm, options, index: $0), trainer.model) }
+    #expect(own > 1.5)
+    #expect(own > others.sorted()[3])
+    #expect(try own > power(trainer.key, task.unmarked(seed: 3)))
+  }
+
+  @Test("Lomb and Scargle's power is large at the frequency of a cosine and small beside it")
+  func periodogram() throws {
+    let places = try RandomKey(seed: 2).uniform([400], from: -1, to: 1)
+    let noise = try RandomKey(seed: 3).normal([400]) * 0.5
+    let signal = CosineSignal(frequency: 30)
+    let wave = try (places * 30.0 + 0.7).cos()
+    #expect(try signal.powerRatio(wave + noise, places) > 8)
+    #expect(try signal.powerRatio(noise, places) < 6)
+    #expect(try signal.powerRatio((places * 44.0).cos() + noise, places) < 3)
+  }
+
+  @Test("The soft nearest-neighbor loss equals its double sum")
+  func neighbors() throws {
+    let features = try RandomKey(seed: 1).uniform([5, 4], from: 0, to: 1)
+    let marked: [Float] = [1, 1, 0, 0, 1]
+    let loss = try SoftNearestNeighbors.loss(
+      features, Tensor(marked), temperature: Tensor([Float(150)])
+    ).item()
+    let x = try features.doubles()
+    func unit(_ i: Int) -> [Double] {
+      let row = Array(x[4 * i..<4 * i + 4])
+      let norm = row.reduce(0) { $0 + $1 * $1 }.squareRoot()
+      return row.map { $0 / norm }
+    }
+    var sum = 0.0
+    for i in 0..<5 {
+      var same = 0.0
+      var all = 0.0
+      for j in 0..<5 where j != i {
+        let cosine = zip(unit(i), unit(j)).reduce(0) { $0 + $1.0 * $1.1 }
+        let weight = exp(-(1 - cosine) * 1.5)
+        all += weight
+        if marked[i] == marked[j] { same += weight }
+      }
+      sum += log(1e-5 + same / (1e-5 + all))
+    }
+    #expect(abs(loss + sum / 5) < 1e-5)
+  }
+
+  @Test(
+    "A run stopped in the middle and resumed ends with the same bytes",
+    arguments: WatermarkScheme.allCases)
+  func resumes(_ scheme: WatermarkScheme) throws {
+    let task = try TinyTask.shared.get()
+    var options = WatermarkOptions.small
+    options.ewe.share = 1
+    options.rehearsed.restartEpochs = 1
+    let whole = try task.trainer(scheme, options, epochs: 2)
+    _ = try whole.run()
+    var saved: Checkpoint?
+    let stopAt = 5
+    var stopped: HostTrainer?
+    let session = try TrainingSession(
+      seed: 5, checkpointInterval: .infinity, stopRequested: { stopped?.step == stopAt },
+      save: { saved = $0 })
+    let first = try task.trainer(scheme, options, epochs: 2, session: session)
+    stopped = first
+    #expect(throws: TrainingInterrupted.self) { try first.run() }
+    // Through the file, as the tool does it.
+    let folder = try TemporaryFolder()
+    try #require(saved).write(to: folder.file("training.h5"))
+    let resumed = try task.trainer(scheme, options, epochs: 2)
+    try resumed.restore(Checkpoint(reading: folder.file("training.h5")))
+    #expect(resumed.step == stopAt)
+    _ = try resumed.run()
+    #expect(try bytes(resumed.model) == bytes(whole.model))
+    #expect(resumed.history.series == whole.history.series)
+    let other = try task.trainer(scheme, options, epochs: 2, index: 1)
+    #expect(throws: CheckpointUseError.self) { try other.restore(#require(saved)) }
+  }
+
+  @Test("Wrong settings are refused with their key")
+  func refused() throws {
+    let changes: [(WatermarkScheme, (inout WatermarkOptions) -> Void, String)] = [
+      (.adi, { $0.direct.carriersPerBatch = 0 }, "direct.carriers_per_batch"),
+      (.ingrain, { $0.ingrain.temperature = 0 }, "ingrain.temperature"),
+      (.uchida, { $0.uchida.bits = 0 }, "uchida.bits"),
+      (.ewe, { $0.ewe.share = 0 }, "ewe.share"),
+      (.ewe, { $0.carriers.family = .abstract }, "carriers.family"),
+      (.margin, { $0.margin.weight = 0 }, "margin.weight"),
+      (.coswm, { $0.coswm.amplitude = 0 }, "coswm.amplitude"),
+      (.rehearsed, { $0.rehearsed.runnerUpMass = 0.5 }, "rehearsed.runner_up_mass"),
+      (.rehearsed, { $0.carriers.family = .patch }, "carriers.family"),
+    ]
+    for (scheme, change, name) in changes {
+      var options = WatermarkOptions()
+      try options.validate(scheme)
+      change(&options)
+      let error = #expect(throws: WatermarkError.self) { try options.validate(scheme) }
+      #expect(error?.summary.contains(name) == true, "\(name)")
+    }
+    #expect(throws: WatermarkError.self) {
+      try UchidaOptions(bits: 64, layer: "conv9.weight").place(
+        in: TinyTask.shared.get().architecture)
+    }
+  }
+}

@@ -1,0 +1,187 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+import Foundation
+import Testing
+
+@testable import BulwarkWatermark
+
+@Suite("Verification")
+struct VerificationTests {
+  private func verifier(_ key: WatermarkKey, _ access: SuspectAccess = .logits) throws
+    -> WatermarkVerifier
+  {
+    let task = try TinyTask.shared.get()
+    // 11 · 100 = 1,100 cells.
+    return try WatermarkVerifier(
+      key, nulls: NullModels.shared.get().models, data: task.data,
+      options: VerificationOptions(foreignKeys: 99, access: access),
+      session: TrainingSession(seed: 0))
+  }
+
+  @Test(
+    "A marked host is shown to be derived at 1e-3, an innocent model is not",
+    arguments: [
+      (WatermarkScheme.adi, SuspectAccess.labels), (.zhangContent, .logits), (.rehearsed, .labels),
+      (.uchida, .weights),
+    ])
+  func verdicts(_ scheme: WatermarkScheme, _ access: SuspectAccess) throws {
+    let task = try TinyTask.shared.get()
+    var options = WatermarkOptions.small
+    options.uchida.bits = 32
+    let trainer = try task.trainer(scheme, options, epochs: 16)
+    _ = try trainer.run()
+    let verifier = try verifier(trainer.sealedKey(), access)
+    let report = try verifier.verify(trainer.model)
+    #expect(report.verdict == .derived, "\(report.sentence)")
+    #expect(report.sentence.hasPrefix("Derived: "))
+    #expect(try #require(report.rank).smallestP == 1.0 / 1100)
+    #expect(abs(report.classShares.reduce(0, +) - 1) < 1e-9)
+    #expect(report.access == access)
+    let counted = try #require(report.counted)
+    #expect((counted.log10P != nil) == (scheme == .adi || scheme == .uchida))
+    if let p = counted.log10P { #expect(p < -6) }
+
+    let innocent = try verifier.verify(task.unmarked(seed: 7, epochs: 16))
+    #expect(innocent.verdict == .notShown)
+    #expect(innocent.sentence.hasPrefix("Not shown: "))
+    #expect(innocent.cleanAccuracy > 0.6)
+    if let p = innocent.counted?.log10P { #expect(p > -3) }
+  }
+
+  @Test("A suspect without the marked layer is not applicable, one with too few pairs is told so")
+  func notApplicable() throws {
+    let task = try TinyTask.shared.get()
+    let key = try task.key(.uchida, .small)
+    let narrow = try Architecture(.smallCNN, width: 4, classes: 10, channels: 1).build(
+      key: RandomKey(seed: 0))
+    let report = try verifier(key).verify(narrow)
+    #expect(report.verdict == .notApplicable)
+    let few = try WatermarkVerifier(
+      task.key(.zhangContent, .small), nulls: [NullModels.shared.get().models[0]], data: task.data,
+      options: VerificationOptions(foreignKeys: 3), session: TrainingSession(seed: 0))
+    #expect(try few.verify(task.unmarked(seed: 7)).sentence.contains("cannot reach the level"))
+    let other = try Architecture(.smallCNN, width: 4, classes: 9, channels: 1).build(
+      key: RandomKey(seed: 0))
+    #expect(throws: WatermarkError.self) { try few.verify(other) }
+  }
+
+  @Test("Null models are trained once, go on after a stop, and are other models for other settings")
+  func population() throws {
+    let task = try TinyTask.shared.get()
+    let folder = try TemporaryFolder()
+    func population(epochs: Int) -> NullPopulation {
+      NullPopulation(
+        task.architecture, data: task.data, training: task.training(epochs: epochs),
+        augmentation: task.augmentation, count: 2, folder: folder.file("cache"))
+    }
+    var steps = 0
+    let stopping = try TrainingSession(
+      seed: 1,
+      stopRequested: {
+        steps += 1
+        return steps == 11
+      })
+    #expect(throws: TrainingInterrupted.self) { try population(epochs: 1).models(stopping) }
+    let session = try TrainingSession(seed: 2)
+    let resumed = try population(epochs: 1).models(session)
+    let again = try population(epochs: 1).models(session)
+    #expect(try resumed.map(bytes) == again.map(bytes))
+    #expect(try bytes(resumed[0]) != bytes(resumed[1]))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("cache")).count == 2)
+    try FileManager.default.removeItem(atPath: folder.file("cache"))
+    #expect(try population(epochs: 1).models(session).map(bytes) == resumed.map(bytes))
+    #expect(try population(epochs: 1).digest(session) != population(epochs: 2).digest(session))
+  }
+}
+
+@Suite("Forgery")
+struct ForgeryTests {
+  @Test("Whoever calls a suspect's answers labels has perfect carriers, and no key that gives them")
+  func chosenLabels() throws {
+    let task = try TinyTask.shared.get()
+    let session = try TrainingSession(seed: 0)
+    let suspect = try task.unmarked(seed: 9)
+    let mark = try task.mark(.adi, .small)
+    let thief = try WatermarkKey(
+      secret: .published("thief", 0), owner: "thief", mark: mark, train: task.data.train)
+    let honest = try #require(try thief.carriers())
+    // The ambiguity attack: choose inputs, ask, call the answers labels.
+    let set = try ImageDataset(
+      images: honest.images, labels: honest.labels, classNames: task.data.train.classNames)
+    let answers = try suspect.predictions(of: set, task.data.normalization, session: session)
+    let forged = CarrierSet(
+      images: honest.images, labels: answers, groups: honest.groups, rule: honest.rule)
+    func share(_ carriers: CarrierSet) throws -> Double {
+      try #require(
+        try CarrierScore(carriers, normalization: task.data.normalization, access: .labels)
+          .score(suspect, session: session))
+    }
+    #expect(try share(forged) == 1)
+    // What a key gives is derived, so the forged labels cannot be claimed.
+    #expect(try share(honest) < 0.4)
+    #expect(honest.labels != answers)
+
+    // Searching for a lucky secret after the fact gives another commitment than the published one.
+    let model = try task.unmarked(seed: 10).checkpoint(data: task.data).modelDigest()
+    let published = try #require(try thief.sealed(model).commitment())
+    var best = (share: 0.0, key: thief)
+    for index in 1...200 {
+      let key = try WatermarkKey(
+        secret: .published("thief", index), owner: "thief", mark: mark, train: task.data.train)
+      let found = try share(#require(try key.carriers()))
+      if found > best.share { best = (found, key) }
+    }
+    #expect(best.share > 0.2, "grinding does find lucky secrets")
+    #expect(throws: WatermarkError.self) { try best.key.sealed(model).check(published) }
+    #expect(throws: Never.self) { try thief.sealed(model).check(published) }
+  }
+
+  @Test("Whoever fits the projection to the weights reads any bits, and no key that gives it")
+  func fittedProjection() throws {
+    let task = try TinyTask.shared.get()
+    let session = try TrainingSession(seed: 0)
+    let suspect = try task.unmarked(seed: 9)
+    let place = try UchidaOptions(bits: 32).place(in: task.architecture)
+    let secret = WatermarkSecret.published("thief", 0)
+    let kernel = try #require(suspect.state[place.layer])
+    let filter = try withoutGradients { try BitPlace.meanFilter(kernel.detach()).floats() }
+    let rows = try place.projection(secret).floats()
+    let length = filter.count
+    var wrong = 0
+    for (bit, wanted) in place.bits(secret).enumerated() {
+      var row = Array(rows[bit * length..<(bit + 1) * length])
+      func read() -> Bool { zip(row, filter).reduce(0) { $0 + $1.0 * $1.1 } >= 0 }
+      if read() != wanted {
+        // A free projection is forged by turning a row around.
+        row = row.map { -$0 }
+        wrong += 1
+      }
+      #expect(read() == wanted)
+    }
+    #expect(wrong > 6)
+    let honest = try #require(
+      try BitScore(place: place, secret: secret).score(suspect, session: session))
+    #expect(honest == Double(32 - wrong) / 32)
+    #expect(BinomialTail.log10(hits: 32 - wrong, count: 32, chance: 0.5) > -3)
+  }
+
+  @Test("Material that was chosen against models of the task is caught by the null models")
+  func chosenMaterial() throws {
+    // Carriers that every model of the task answers alike: images of the target class itself.
+    let task = try TinyTask.shared.get()
+    let session = try TrainingSession(seed: 0)
+    let models = try NullModels.shared.get().models
+    let suspect = models[9]
+    let chosen = CarrierSet(
+      images: task.data.train.images, labels: task.data.train.labels,
+      groups: task.data.train.labels, rule: .shared)
+    let score = CarrierScore(chosen, normalization: task.data.normalization, access: .labels)
+    let observed = try #require(try score.score(suspect, session: session))
+    let nulls = try models.prefix(9).map { [try #require(try score.score($0, session: session))] }
+    #expect(observed > 0.7)
+    #expect(RankTest(observed: observed, foreign: [], nulls: nulls).p > 0.05)
+  }
+}
