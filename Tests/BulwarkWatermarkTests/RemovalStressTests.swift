@@ -133,7 +133,10 @@ struct RemovalStressTests {
     let report = try run(suite(["prune-0.1", "prune-0.9"]))
     let json = try report.json()
     #expect(json["schema"] == "bulwark.stress/1")
-    #expect(try json.decode(as: StressReport.self) == report)
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    #expect(try decoder.decode(StressReport.self, from: Data(json.text().utf8)) == report)
+    #expect(json["test_images"] == .int(report.testImages))
     let svg = StressPlot(report).svg()
     // Well-formed, or this throws.
     #expect(try XMLDocument(xmlString: svg).rootElement()?.localName == "svg")

@@ -42,6 +42,15 @@ public protocol DescribedRemovalAttack: RemovalAttack {
   var resetsLastLayer: Bool { get }
 }
 
+/// Settings for the record.
+public enum SettingsJSON {
+  /// The settings as JSON under snake-case keys, as texts and recipes name them; null for what JSON does
+  /// not have.
+  public static func of(_ settings: some Encodable) -> JSONValue {
+    (try? RecipeTree(defaults: settings).root) ?? .null
+  }
+}
+
 extension DescribedRemovalAttack {
   /// The owner's images are enough.
   public var needsOtherImages: Bool { false }

@@ -72,7 +72,7 @@ struct ClassUnlearning: ResumableRemovalAttack, DescribedRemovalAttack {
     self.environment = environment
   }
 
-  var settings: JSONValue { ["salun": (try? JSONValue(encoding: options)) ?? .null] }
+  var settings: JSONValue { ["salun": SettingsJSON.of(options)] }
 
   var remark: String { "forgets \(options.share) of the images of class \(options.label)" }
 

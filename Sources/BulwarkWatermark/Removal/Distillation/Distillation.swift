@@ -30,7 +30,7 @@ public struct Distillation: ResumableRemovalAttack, DescribedRemovalAttack {
 
   /// Every setting.
   public var settings: JSONValue {
-    ["distillation": (try? JSONValue(encoding: options)) ?? .null]
+    ["distillation": SettingsJSON.of(options)]
   }
 
   /// How the teacher was asked.

@@ -59,7 +59,7 @@ public struct AdversarialFineTuning: ResumableRemovalAttack, DescribedRemovalAtt
 
   /// Every setting.
   public var settings: JSONValue {
-    ["adversarial": (try? JSONValue(encoding: options)) ?? .null]
+    ["adversarial": SettingsJSON.of(options)]
   }
 
   /// Nothing beyond the settings.

@@ -48,7 +48,7 @@ public struct FinePruning: ResumableRemovalAttack, DescribedRemovalAttack {
 
   /// Every setting.
   public var settings: JSONValue {
-    ["fine_pruning": (try? JSONValue(encoding: options)) ?? .null]
+    ["fine_pruning": SettingsJSON.of(options)]
   }
 
   /// Nothing beyond the settings.

@@ -105,7 +105,7 @@ public struct FineTuningAttack: ResumableRemovalAttack, DescribedRemovalAttack {
 
   /// Every setting.
   public var settings: JSONValue {
-    ["fine_tuning": (try? JSONValue(encoding: options)) ?? .null]
+    ["fine_tuning": SettingsJSON.of(options)]
   }
 
   /// Whose labels were learned.

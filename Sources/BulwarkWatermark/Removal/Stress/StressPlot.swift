@@ -6,18 +6,23 @@ public struct StressPlot {
   private let report: StressReport
   private let rows: [StressReport.Row]
   private let (x, y): (Axis, Axis)
+  private let lowest: Double
 
-  private static let (width, height) = (980.0, 560.0)
+  private static let height = 560.0
+  /// Accuracies further below the model's than this stand at the left edge.
+  private static let span = 0.25
   private static let (left, right, top, bottom) = (70.0, 600.0, 50.0, 500.0)
 
   /// A plot of the rows whose owner's key could be read.
   public init(_ report: StressReport) {
     self.report = report
     rows = report.rows.filter { $0.own?.value != nil }
-    let accuracies = rows.map(\.accuracy)
+    let base = report.rows.first?.accuracy ?? 1
+    let lowest = max(base - max(Self.span, report.margin), rows.map(\.accuracy).min() ?? 0)
+    self.lowest = lowest
     x = Axis(
-      covering: accuracies + [(report.rows.first?.accuracy ?? 1) - report.margin],
-      from: Self.left, to: Self.right)
+      covering: rows.map { max($0.accuracy, lowest) } + [base - report.margin], from: Self.left,
+      to: Self.right)
     let scores = rows.flatMap { $0.readings.compactMap(\.value) } + report.nulls.flatMap { $0 }
     y = Axis(covering: scores + [0, 1], from: Self.bottom, to: Self.top)
   }
@@ -25,13 +30,18 @@ public struct StressPlot {
   /// The whole SVG document.
   public func svg() -> String {
     ([
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \(n(Self.width)) "
-        + "\(n(max(Self.height, Self.top + 18 * Double(rows.count) + 60)))\" "
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \(n(width)) "
+        + "\(n(max(Self.height, Self.top + 18 * Double(rows.count) + 80)))\" "
         + "font-family=\"sans-serif\" font-size=\"12\">",
       "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>",
       text(Self.left, 26, "What each removal attack leaves: accuracy and watermark", size: 16),
     ] + axes() + thresholds() + foreign() + points() + legend() + ["</svg>"])
     .joined(separator: "\n") + "\n"
+  }
+
+  /// Wide enough for the longest line of the legend.
+  private var width: Double {
+    Self.right + 60 + 6.5 * Double(rows.map { summary($0).count }.max() ?? 0) + 20
   }
 
   // MARK: Parts
@@ -81,7 +91,7 @@ public struct StressPlot {
   private func foreign() -> [String] {
     rows.compactMap { row in
       guard let reading = row.strongestForeign, let value = reading.value else { return nil }
-      let (cx, cy) = (x(row.accuracy), y(value))
+      let (cx, cy) = (x(max(row.accuracy, lowest)), y(value))
       return "<path d=\"M\(n(cx - 3)) \(n(cy - 3))l6 6m0 -6l-6 6\" stroke=\"#999\">"
         + "<title>\(escaped("\(row.attack), foreign key \(reading.key): \(label(value))"))"
         + "</title></path>"
@@ -90,7 +100,7 @@ public struct StressPlot {
 
   private func points() -> [String] {
     rows.enumerated().map { place, row in
-      let (cx, cy) = (x(row.accuracy), y(row.own?.value ?? 0))
+      let (cx, cy) = (x(max(row.accuracy, lowest)), y(row.own?.value ?? 0))
       let isBase = row.attack == StressReport.untouched
       let fill = row.losesTooMuch ? "white" : isBase ? "black" : "#1f618d"
       let shape =
@@ -113,6 +123,12 @@ public struct StressPlot {
         start, under,
         "■ the model · ● attack · ○ lost more than \(label(report.margin)) · × strongest foreign key",
         color: "#555", size: 11))
+    if rows.contains(where: { $0.accuracy < lowest }) {
+      parts.append(
+        text(
+          start, under + 18, "accuracies below \(label(lowest)) stand at the left edge",
+          color: "#555", size: 11))
+    }
     return parts
   }
 

@@ -115,11 +115,11 @@ public struct StressReport: Sendable, Codable, Equatable {
     }
   }
 
-  /// The whole report.
+  /// The whole report, under snake-case keys.
   ///
   /// - Throws: `EncodingError` for a number that JSON does not have.
   public func json() throws -> JSONValue {
-    guard case .object(var members) = try JSONValue(encoding: self) else { return .null }
+    guard case .object(var members) = try RecipeTree(defaults: self).root else { return .null }
     members["schema"] = .string(Self.schema)
     return .object(members)
   }

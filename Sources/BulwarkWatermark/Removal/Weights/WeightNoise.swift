@@ -33,7 +33,7 @@ public struct WeightNoise: DescribedRemovalAttack {
   }
 
   /// Every setting.
-  public var settings: JSONValue { ["noise": (try? JSONValue(encoding: options)) ?? .null] }
+  public var settings: JSONValue { ["noise": SettingsJSON.of(options)] }
 
   /// Nothing beyond the settings.
   public var remark: String { "" }
@@ -86,7 +86,7 @@ public struct WeightShifting: DescribedRemovalAttack {
   }
 
   /// Every setting.
-  public var settings: JSONValue { ["shift": (try? JSONValue(encoding: options)) ?? .null] }
+  public var settings: JSONValue { ["shift": SettingsJSON.of(options)] }
 
   /// Nothing beyond the settings.
   public var remark: String { "" }

@@ -49,7 +49,7 @@ public struct WeightPruning: DescribedRemovalAttack {
   }
 
   /// Every setting.
-  public var settings: JSONValue { ["prune": (try? JSONValue(encoding: options)) ?? .null] }
+  public var settings: JSONValue { ["prune": SettingsJSON.of(options)] }
 
   /// Nothing beyond the settings.
   public var remark: String { "" }

@@ -38,7 +38,7 @@ public struct WeightQuantization: DescribedRemovalAttack {
   }
 
   /// Every setting.
-  public var settings: JSONValue { ["quantize": (try? JSONValue(encoding: options)) ?? .null] }
+  public var settings: JSONValue { ["quantize": SettingsJSON.of(options)] }
 
   /// That the integers are simulated.
   public var remark: String {
