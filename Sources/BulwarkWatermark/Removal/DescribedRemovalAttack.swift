@@ -1,0 +1,21 @@
+import BulwarkStore
+
+/// An attack that can say what it does, for the record beside its numbers.
+public protocol DescribedRemovalAttack: RemovalAttack {
+  /// Every setting, for the report and for telling two runs apart.
+  var settings: JSONValue { get }
+  /// What a reader of the numbers has to know in one sentence; empty for nothing.
+  var remark: String { get }
+  /// Whether it works on images that the owner did not train on.
+  var needsOtherImages: Bool { get }
+  /// Whether it draws the last layer anew: the owner may then put the original one back to look for
+  /// the mark below it (Adi et al. 2018).
+  var resetsLastLayer: Bool { get }
+}
+
+extension DescribedRemovalAttack {
+  /// The owner's images are enough.
+  public var needsOtherImages: Bool { false }
+  /// The last layer is kept, or trained on.
+  public var resetsLastLayer: Bool { false }
+}
