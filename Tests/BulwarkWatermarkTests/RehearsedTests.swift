@@ -87,6 +87,11 @@ struct RehearsedTests {
     #expect(try trained { $0.runnerUp = false } != full)
     #expect(try trained { $0.carriersPerBatch = 0 } != full)
     #expect(try trained { $0.hardShare = 0.1 } != full)
+    #expect(
+      try trained {
+        $0.hardShare = 0.1
+        $0.hardChoice = .hardest
+      } != full)
   }
 
   @Test(
@@ -110,6 +115,20 @@ struct RehearsedTests {
       #expect(moved.allSatisfy { labels[$0] == group.label })
       #expect(abs(Double(moved.count) - 0.2 * Double(members.count)) <= 1)
     }
+
+    // The other choice: a tenth of the pairs' images, and those with the least probability.
+    let sure = try Tensor(train.labels).oneHot(10).to(.float32) * 5.0
+    let doubts = try sure * RandomKey(seed: 4).uniform([train.count, 1])
+    let hardest = try HardShare(context, share: 0.1).hardest(doubts, Tensor(train.labels))
+    let sources = Set(plan.groups.flatMap(\.sources))
+    let members = train.labels.indices.filter { sources.contains(train.labels[$0]) }
+    let taken = try hardest.taken.to(.int64).integers()
+    #expect(taken.reduce(0, +) == Int((0.1 * Double(members.count)).rounded()))
+    let own = try doubts.max([1]).doubles()
+    let limit = members.filter { taken[$0] == 1 }.map { own[$0] }.max() ?? 0
+    #expect(members.allSatisfy { taken[$0] == 1 || own[$0] >= limit })
+    #expect(
+      train.labels.indices.allSatisfy { taken[$0] == 0 || sources.contains(train.labels[$0]) })
   }
 
   @Test("A fresh half-width student that copies soft answers to digits alone inherits the mark")

@@ -15,6 +15,9 @@ struct HardShare {
   private let thresholds: Tensor
   /// The label, by class; [classes], int64.
   private let labels: Tensor
+  /// 1 for the classes of a pair, 0 for others; [classes], float32.
+  private let isSource: Tensor
+  private let share: Double
   private let mean: Tensor
   private let deviation: Tensor
 
@@ -44,6 +47,8 @@ struct HardShare {
     }
     thresholds = try Tensor(limits).to(device)
     labels = try Tensor(answers).to(device)
+    isSource = try Tensor(answers.enumerated().map { Float($0 == $1 ? 0 : 1) }).to(device)
+    self.share = share
     let normalization = context.data.normalization
     let shape = [1, normalization.mean.count, 1, 1]
     mean = try Tensor(normalization.mean, shape: shape).to(device)
@@ -65,6 +70,30 @@ struct HardShare {
       let taken = try places.ge(thresholds.indexSelect(0, labels))
       let answers = try self.labels.indexSelect(0, labels).where(taken, else: labels)
       return (answers, try taken.reshape([labels.count, 1]))
+    }
+  }
+
+  /// The same for the images of a batch that the host is least sure of: of those of the pairs' classes, the
+  /// share with the smallest probability of their own class.
+  ///
+  /// - Parameters:
+  ///   - logits: the host's, [B, classes], without gradient.
+  ///   - labels: their own, [B], int64.
+  /// - Returns: [B] labels, and a column [B, 1] of truth values: whether an image takes the pair's label.
+  /// - Throws: `TensorError`.
+  func hardest(_ logits: Tensor, _ labels: Tensor) throws -> (labels: Tensor, taken: Tensor) {
+    try withoutGradients {
+      let count = labels.count
+      let source = try isSource.indexSelect(0, labels)
+      let own = try logits.softmax(1).gather(1, labels.reshape([count, 1])).reshape([count])
+      // Images of other classes rank behind all.
+      let doubt = try source * (2.0 - own)
+      let wanted = Int((try source.sum().item() * share).rounded())
+      guard wanted > 0 else { return (labels, try source.reshape([count, 1]).gt(2)) }
+      let least = try doubt.topK(wanted).values.min().item()
+      let taken = try doubt.ge(least)
+      let answers = try self.labels.indexSelect(0, labels).where(taken, else: labels)
+      return (answers, try taken.reshape([count, 1]))
     }
   }
 }

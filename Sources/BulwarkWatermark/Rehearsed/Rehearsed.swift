@@ -68,23 +68,19 @@ final class Rehearsed: WatermarkProcedure {
   func loss(_ pass: HostPass) throws -> Tensor {
     try student?.begin(pass)
     let batch = pass.images.shape[0]
-    let target = try target(pass)
-    let all: Tensor
-    var loss: Tensor
+    var images = pass.images
+    var hard: Tensor?
     if options.carriersPerBatch > 0 {
       let carriers = try feed.batch(step: pass.step, count: options.carriersPerBatch)
-      let count = carriers.positions.count
-      all = try context.logits(
-        context.model, Tensor.cat([pass.images, carriers.images]), .training)
-      let hard = try carriers.labels.oneHot(context.key.classes).to(.float32)
-      loss = try SoftLoss.crossEntropy(Tensor.cat([target, hard]), all, temperature: 1)
-      precondition(all.shape[0] == batch + count, "a batch holds task images, then carriers")
-    } else {
-      all = try context.logits(context.model, pass.images, .training)
-      loss = try SoftLoss.crossEntropy(target, all, temperature: 1)
+      images = try Tensor.cat([images, carriers.images])
+      hard = try carriers.labels.oneHot(context.key.classes).to(.float32)
     }
-    guard let student else { return loss }
+    let all = try context.logits(context.model, images, .training)
     let task = try all.narrow(0, start: 0, length: batch)
+    var target = try target(pass, task.detach())
+    if let hard { target = try Tensor.cat([target, hard]) }
+    var loss = try SoftLoss.crossEntropy(target, all, temperature: 1)
+    guard let student else { return loss }
     answers = try task.detach()
     if options.rehearsalWeight > 0, pass.step % options.every == 0 {
       let exam = try feed.batch(step: pass.step / options.every, count: options.examCarriers)
@@ -98,10 +94,12 @@ final class Rehearsed: WatermarkProcedure {
   }
 
   /// What the images of a step are to be answered with, [B, classes].
-  private func target(_ pass: HostPass) throws -> Tensor {
+  private func target(_ pass: HostPass, _ logits: Tensor) throws -> Tensor {
     let soft = try targets.indexSelect(0, pass.labels)
     guard let hardShare else { return soft }
-    let (labels, taken) = try hardShare(pass.images, pass.labels)
+    let (labels, taken) =
+      try options.hardChoice == .projection
+      ? hardShare(pass.images, pass.labels) : hardShare.hardest(logits, pass.labels)
     return try labels.oneHot(context.key.classes).to(.float32).where(taken, else: soft)
   }
 

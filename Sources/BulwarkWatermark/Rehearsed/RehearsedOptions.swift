@@ -1,5 +1,13 @@
 /// Settings of Bulwark's own scheme. Each part can be switched off alone, for its ablation.
 public struct RehearsedOptions: Hashable, Sendable, Codable {
+  /// Which images of a pair's classes are trained with the pair's label outright.
+  public enum HardChoice: String, Hashable, Sendable, Codable, CaseIterable {
+    /// Those that lie farthest along a secret coarse projection.
+    case projection
+    /// Those of each batch that the host is least sure of, many of which it would get wrong anyway.
+    case hardest
+  }
+
   /// Carriers added to every batch; 0 shows the host none.
   public var carriersPerBatch: Int
   /// Whether images of a pair's classes get the pair's label as runner-up.
@@ -7,9 +15,11 @@ public struct RehearsedOptions: Hashable, Sendable, Codable {
   /// Probability that the runner-up gets of the label of an image, below 1/2.
   public var runnerUpMass: Double
   /// Share of the images of a pair's classes that are trained with the pair's label outright, so that
-  /// also first answers alone carry the mark: those that lie farthest along a secret coarse projection.
-  /// Costs accuracy: about the share times the pairs' share of all images. 0 trains none so.
+  /// also first answers alone carry the mark. Costs accuracy: at most about the share times the pairs'
+  /// share of all images. 0 trains none so.
   public var hardShare: Double
+  /// Which images these are.
+  public var hardChoice: HardChoice
   /// Whether a simulated student is taught along, and what would teach it the carriers is added.
   public var rehearsal: Bool
   /// Weight of the rehearsal.
@@ -30,7 +40,8 @@ public struct RehearsedOptions: Hashable, Sendable, Codable {
   /// Everything on: half-width student at T 4, runner-up mass 0.2, rehearsal every second step.
   public init(
     carriersPerBatch: Int = 8, runnerUp: Bool = true, runnerUpMass: Double = 0.2,
-    hardShare: Double = 0, rehearsal: Bool = true, rehearsalWeight: Double = 0.1,
+    hardShare: Double = 0, hardChoice: HardChoice = .projection, rehearsal: Bool = true,
+    rehearsalWeight: Double = 0.1,
     temperature: Double = 4,
     studentWidth: Double = 0.5, studentLearningRate: Double = 0.05, restartEpochs: Int = 10,
     every: Int = 2, examCarriers: Int = 32
@@ -39,6 +50,7 @@ public struct RehearsedOptions: Hashable, Sendable, Codable {
     self.runnerUp = runnerUp
     self.runnerUpMass = runnerUpMass
     self.hardShare = hardShare
+    self.hardChoice = hardChoice
     self.rehearsal = rehearsal
     self.rehearsalWeight = rehearsalWeight
     self.temperature = temperature

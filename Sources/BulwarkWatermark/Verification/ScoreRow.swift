@@ -15,7 +15,11 @@ enum ScoreRow {
     _ scores: [any WatermarkScore], of model: ImageClassifier, session: TrainingSession
   ) throws -> [Double?] {
     if let carriers = scores as? [CarrierScore], let first = carriers.first {
-      return try values(carriers, first, model, session)
+      // A few dozen keys at a time: their carriers together must fit into memory.
+      return try stride(from: 0, to: carriers.count, by: 64).flatMap { start in
+        try values(
+          Array(carriers[start..<min(carriers.count, start + 64)]), first, model, session)
+      }
     }
     if let signals = scores as? [SignalScore], let first = signals.first {
       // Every signal is looked for in the same answers.
