@@ -150,6 +150,9 @@ struct RemovalStressTests {
     #expect(circles[1].x < circles[0].x)
     #expect(circles[1].y > circles[0].y)
     for row in report.rows { #expect(svg.contains(row.attack)) }
+    // Shares lie between 0 and 1: so does their axis.
+    #expect(svg.contains(">0.00<") && svg.contains(">1.00<"))
+    #expect(!svg.contains(">-0.20<") && !svg.contains(">1.20<"))
   }
 
   @Test("An attack that diverges is named, and the others go on")

@@ -31,7 +31,7 @@ public struct StressPlot {
   public func svg() -> String {
     ([
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 \(n(width)) "
-        + "\(n(max(Self.height, Self.top + 18 * Double(rows.count) + 80)))\" "
+        + "\(n(max(Self.height, Self.top + 18 * Double(rows.count) + 100)))\" "
         + "font-family=\"sans-serif\" font-size=\"12\">",
       "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>",
       text(Self.left, 26, "What each removal attack leaves: accuracy and watermark", size: 16),
@@ -41,7 +41,7 @@ public struct StressPlot {
 
   /// Wide enough for the longest line of the legend.
   private var width: Double {
-    Self.right + 60 + 6.5 * Double(rows.map { summary($0).count }.max() ?? 0) + 20
+    Self.right + 60 + 6.5 * Double(max(48, rows.map { summary($0).count }.max() ?? 0)) + 20
   }
 
   // MARK: Parts
@@ -118,16 +118,15 @@ public struct StressPlot {
       text(start, Self.top + 18 * Double(place), "\(place)  \(summary(row))", size: 11)
     }
     let under = Self.top + 18 * Double(rows.count) + 16
-    parts.append(
-      text(
-        start, under,
-        "■ the model · ● attack · ○ lost more than \(label(report.margin)) · × strongest foreign key",
-        color: "#555", size: 11))
+    var notes = [
+      "■ the model · ● attack", "○ lost more than \(label(report.margin)) of accuracy",
+      "× strongest foreign key",
+    ]
     if rows.contains(where: { $0.accuracy < lowest }) {
-      parts.append(
-        text(
-          start, under + 18, "accuracies below \(label(lowest)) stand at the left edge",
-          color: "#555", size: 11))
+      notes.append("accuracies below \(label(lowest)) stand at the left edge")
+    }
+    parts += notes.enumerated().map { place, note in
+      text(start, under + 18 * Double(place), note, color: "#555", size: 11)
     }
     return parts
   }
@@ -177,8 +176,9 @@ private struct Axis {
     let rough = span / 6
     let power = pow(10, floor(log10(rough)))
     let step = [1, 2, 5, 10].map { $0 * power }.first { $0 >= rough } ?? rough
-    let first = Int((least / step - 1e-9).rounded(.down))
-    let last = max(first + 1, Int((most / step + 1e-9).rounded(.up)))
+    // A value that stands on a tick needs no tick beyond it.
+    let first = Int((least / step + 1e-9).rounded(.down))
+    let last = max(first + 1, Int((most / step - 1e-9).rounded(.up)))
     ticks = (first...last).map { Double($0) * step }
     (low, high) = (Double(first) * step, Double(last) * step)
     (self.start, self.end) = (start, end)
