@@ -168,6 +168,26 @@ struct DBDTrainerTests {
     #expect(run.split?.labeled.count == 80)
   }
 
+  @Test("The evidence at the end is of the pool that was trained on")
+  func evidenceOfPool() throws {
+    var settings = options()
+    settings.filter.finalShare = 0.75
+    settings.filter.growthEpochs = 1
+    let run = try trainer(TrainingSession(seed: 2), settings)
+    _ = try run.run()
+    let pool = try #require(run.split).labeled
+    #expect(pool.count == 120)
+    let poisons = Set(try patchedDigits().knownPoisons ?? [])
+    let ranking = SuspicionRanking(
+      scores: (0..<160).map(Double.init), predicted: [Int](repeating: 0, count: 160),
+      labels: [Int](repeating: 0, count: 160))
+    let values = run.evidence(ranking)
+    let kept = try #require(
+      values.first { $0.definition.name == Metric.poisonsInLabeledPool.name })
+    #expect(kept.count == 120)
+    #expect(kept.value == Double(pool.count { poisons.contains($0) }))
+  }
+
   @Test("A pool smaller than a batch shrinks the step; an empty one is an error")
   func smallPools() throws {
     var settings = options()

@@ -117,10 +117,17 @@ public final class DBDTrainer {
 
   func measure(at stage: Stage) throws {
     for value in try data.evaluator.measure(model, session: session) { record(value, at: stage) }
-    for value in try currentRanking(epoch: -1).evidence(
-      knownPoisons: data.knownPoisons, labeledCount: labeledCount(epoch: 0))
-    {
-      record(value, at: stage)
-    }
+    for value in evidence(try currentRanking(epoch: -1)) { record(value, at: stage) }
+  }
+
+  /// What is known about a ranking and about the labeled pool: the pool of the newest epoch of stage 3, or
+  /// before stage 3 the one that its first epoch would take from this ranking.
+  ///
+  /// - Parameter ranking: of the training samples.
+  /// - Returns: as `SuspicionRanking.evidence`; empty where the poisons are not known.
+  public func evidence(_ ranking: SuspicionRanking) -> [MetricValue] {
+    ranking.evidence(
+      knownPoisons: data.knownPoisons,
+      split: split ?? LossSplit(ranking, count: labeledCount(epoch: 0), perClass: false))
   }
 }

@@ -88,7 +88,7 @@ struct TrainExecution {
     }
     sink.finishStage()
     result.outputs["checkpoint_" + method.rawValue] = .string(path)
-    if method == .dbd {
+    if let trainer = trainer as? DBDTrainer {
       values += try flag(trainer, session: session, path: path, into: &result)
     }
     return Outcome(
@@ -97,7 +97,7 @@ struct TrainExecution {
 
   /// Writes the ranked list of a DBD run, and the flagged positions into its checkpoint.
   private func flag(
-    _ trainer: any MethodTrainer, session: TrainingSession, path: String,
+    _ trainer: DBDTrainer, session: TrainingSession, path: String,
     into result: inout ResultObject
   ) throws -> [MetricValue] {
     let ranking = try trainer.model.suspicion(
@@ -111,8 +111,7 @@ struct TrainExecution {
     var checkpoint = try trainer.snapshot()
     checkpoint.indexSets["flagged"] = flagged.sorted()
     try store(checkpoint, at: path)
-    return ranking.evidence(
-      knownPoisons: run.data.knownPoisons, labeledCount: run.data.train.count / 2)
+    return trainer.evidence(ranking)
   }
 
   private func store(_ checkpoint: Checkpoint, at path: String) throws {
