@@ -145,7 +145,7 @@ struct RehearsedTests {
       let student = try architecture.build(key: RandomKey(seed: seed))
       let optimizer = SGD(student.state.parameters, learningRate: 0.05, momentum: 0.9)
       var walk = BatchWalk(task.data.train, batchSize: 25, key: RandomKey(seed: seed + 1))
-      for step in 0..<200 {
+      for step in 0..<400 {
         let batch = try walk.batch(step: step)
         let images = try task.data.normalization.prepare(batch.images, on: .cpu)
         let target = try withoutGradients {
@@ -169,7 +169,7 @@ struct RehearsedTests {
       }
     }
     let (marked, plain) = (try survival(from: trainer.model), try survival(from: unmarked))
-    #expect(marked.reduce(0, +) / 3 > 0.3, "\(marked)")
+    #expect(marked.reduce(0, +) / 3 > 0.5, "\(marked)")
     #expect(plain.reduce(0, +) / 3 < 0.2, "\(plain)")
   }
 }

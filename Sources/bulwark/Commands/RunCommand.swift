@@ -27,46 +27,22 @@ struct RunCommand: ToolCommand {
   var output: OutputOptions
 
   func run() throws {
-    let console = Console(output)
     switch try RecipeCommand(of: recipe) {
-    case .train:
-      let resolved = try ResolvedRecipe<TrainRecipe>(file: recipe, overrides: overrides) { recipe in
-        compute.overlay(on: &recipe)
-        options.overlay(on: &recipe)
-      }
-      try TrainJob(command: "run", resolved: resolved, options: options, console: console)
-        .perform()
-    case .unlearn:
-      let resolved = try ResolvedRecipe<UnlearnRecipe>(file: recipe, overrides: overrides) {
-        recipe in
-        compute.overlay(on: &recipe)
-        options.overlay(on: &recipe)
-      }
-      try UnlearnJob(command: "run", resolved: resolved, options: options, console: console)
-        .perform()
-    case .stress:
-      let resolved = try ResolvedRecipe<StressRecipe>(file: recipe, overrides: overrides) {
-        recipe in
-        compute.overlay(on: &recipe)
-        options.overlay(on: &recipe)
-      }
-      try StressJob(command: "run", resolved: resolved, options: options, console: console)
-        .perform()
-    case .watermarkEmbed:
-      let resolved = try ResolvedRecipe<WatermarkEmbedRecipe>(file: recipe, overrides: overrides) {
-        recipe in
-        compute.overlay(on: &recipe)
-        options.overlay(on: &recipe)
-      }
-      try WatermarkEmbedJob(command: "run", resolved: resolved, options: options, console: console)
-        .perform()
-    case .watermarkVerify:
-      let resolved = try ResolvedRecipe<WatermarkVerifyRecipe>(file: recipe, overrides: overrides) {
-        recipe in compute.overlay(on: &recipe)
-      }
-      try WatermarkVerifyJob(command: "run", resolved: resolved, options: options, console: console)
-        .perform()
+    case .train: try perform(TrainJob.self)
+    case .unlearn: try perform(UnlearnJob.self)
+    case .stress: try perform(StressJob.self)
+    case .watermarkEmbed: try perform(WatermarkEmbedJob.self)
+    case .watermarkVerify: try perform(WatermarkVerifyJob.self)
     }
+  }
+
+  private func perform<Job: RecipeJob>(_ job: Job.Type) throws {
+    let resolved = try ResolvedRecipe<Job.Recipe>(file: recipe, overrides: overrides) { recipe in
+      compute.overlay(on: &recipe)
+      options.overlay(on: &recipe)
+    }
+    try Job(command: "run", resolved: resolved, options: options, console: Console(output))
+      .perform()
   }
 }
 

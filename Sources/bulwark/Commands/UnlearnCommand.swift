@@ -111,19 +111,3 @@ struct UnlearnCommand: ToolCommand {
 
 extension MaskOptions.Kind: ExpressibleByArgument {}
 extension UnlearnRecipe.Reference: ExpressibleByArgument {}
-
-extension ComputeOptions {
-  /// Puts what was given over a recipe.
-  func overlay(on recipe: inout UnlearnRecipe) {
-    if let device { recipe.device = device.name }
-    if let precision { recipe.precision = precision }
-    if let threads { recipe.threads = threads }
-  }
-}
-
-extension RunOptions {
-  /// Puts what was given over a recipe.
-  func overlay(on recipe: inout UnlearnRecipe) {
-    if let seed { recipe.seed = seed }
-  }
-}

@@ -70,19 +70,3 @@ struct WatermarkEmbedCommand: ToolCommand {
 }
 
 extension WatermarkScheme: ExpressibleByArgument {}
-
-extension ComputeOptions {
-  /// Puts what was given over a recipe.
-  func overlay(on recipe: inout WatermarkEmbedRecipe) {
-    if let device { recipe.device = device.name }
-    if let precision { recipe.precision = precision }
-    if let threads { recipe.threads = threads }
-  }
-}
-
-extension RunOptions {
-  /// Puts what was given over a recipe.
-  func overlay(on recipe: inout WatermarkEmbedRecipe) {
-    if let seed { recipe.seed = seed }
-  }
-}

@@ -135,19 +135,3 @@ struct WatermarkStressCommand: ToolCommand {
 }
 
 extension RemovalSuite: ExpressibleByArgument {}
-
-extension ComputeOptions {
-  /// Puts what was given over a recipe.
-  func overlay(on recipe: inout StressRecipe) {
-    if let device { recipe.device = device.name }
-    if let precision { recipe.precision = precision }
-    if let threads { recipe.threads = threads }
-  }
-}
-
-extension RunOptions {
-  /// Puts what was given over a recipe.
-  func overlay(on recipe: inout StressRecipe) {
-    if let seed { recipe.seed = seed }
-  }
-}

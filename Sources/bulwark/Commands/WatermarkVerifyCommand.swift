@@ -92,12 +92,3 @@ struct WatermarkVerifyCommand: ToolCommand {
 }
 
 extension SuspectAccess: ExpressibleByArgument {}
-
-extension ComputeOptions {
-  /// Puts what was given over a recipe.
-  func overlay(on recipe: inout WatermarkVerifyRecipe) {
-    if let device { recipe.device = device.name }
-    if let precision { recipe.precision = precision }
-    if let threads { recipe.threads = threads }
-  }
-}

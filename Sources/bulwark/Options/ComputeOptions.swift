@@ -65,7 +65,7 @@ extension ComputeOptions {
   }
 
   /// Puts what was given over a recipe.
-  func overlay(on recipe: inout TrainRecipe) {
+  func overlay(on recipe: inout some ToolRecipe) {
     if let device { recipe.device = device.name }
     if let precision { recipe.precision = precision }
     if let threads { recipe.threads = threads }

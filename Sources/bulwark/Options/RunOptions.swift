@@ -37,7 +37,17 @@ struct RunOptions: ParsableArguments {
   }
 
   /// Puts what was given over a recipe.
-  func overlay(on recipe: inout TrainRecipe) {
-    if let seed { recipe.seed = seed }
+  func overlay(on recipe: inout some ToolRecipe) {
+    if let seed { recipe.take(seed: seed) }
+  }
+
+  /// Only `train` has stages to start from.
+  ///
+  /// - Throws: `ToolError.usage` when --from was given.
+  func refuseOrigin(remedy: String) throws {
+    guard from == nil else {
+      throw ToolError.usage(
+        "--from starts DBD from a stage of another run and has no meaning here.", remedy: remedy)
+    }
   }
 }

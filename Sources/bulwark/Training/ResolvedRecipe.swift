@@ -6,10 +6,36 @@ import Foundation
 protocol ToolRecipe: Codable {
   /// Every setting at its default.
   static var defaults: Self { get }
+  /// `cpu`, `cuda:n` or `auto`.
+  var device: String { get set }
+  /// `bf16`, `fp32` or `auto`.
+  var precision: Precision { get set }
+  /// Threads on the CPU; 0 takes one for each core.
+  var threads: Int { get set }
+  /// Takes over the seed of the command line.
+  mutating func take(seed: UInt64)
   /// Other defaults that the settings ask for; nil for none.
   var startingPoint: Self? { get }
   /// Checks what would otherwise go wrong deep inside a run.
   func validate() throws
+}
+
+/// A recipe whose random numbers hang on a seed.
+protocol SeededRecipe: ToolRecipe {
+  /// Root of all random numbers.
+  var seed: UInt64 { get set }
+}
+
+extension SeededRecipe {
+  mutating func take(seed: UInt64) { self.seed = seed }
+}
+
+/// What a command does once its recipe is known.
+protocol RecipeJob {
+  associatedtype Recipe: ToolRecipe
+  init(command: String, resolved: ResolvedRecipe<Recipe>, options: RunOptions, console: Console)
+  /// Does it, and prints the result.
+  func perform() throws
 }
 
 /// A recipe with every setting filled in, and the text that says so.

@@ -3,7 +3,7 @@ import BulwarkStore
 import BulwarkTraining
 
 /// What `train` and `run` share: check, estimate or train, report.
-struct TrainJob {
+struct TrainJob: RecipeJob {
   let command: String
   let resolved: ResolvedRecipe<TrainRecipe>
   let options: RunOptions

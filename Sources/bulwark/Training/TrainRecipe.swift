@@ -4,7 +4,7 @@ import BulwarkTraining
 
 /// Everything that decides a training run: `bulwark train` fills it from flags, `bulwark run` from a
 /// YAML file. In YAML the keys are in snake case; unknown keys are rejected.
-struct TrainRecipe: ToolRecipe, Equatable {
+struct TrainRecipe: SeededRecipe, Equatable {
   /// What the recipe is for; only `train` here.
   var command = "train"
   /// Seed of weights, orders, views and poison choice.

@@ -4,18 +4,14 @@ import BulwarkUnlearning
 import Foundation
 
 /// What `unlearn` and `run` share: check, estimate or unlearn, report.
-struct UnlearnJob {
+struct UnlearnJob: RecipeJob {
   let command: String
   let resolved: ResolvedRecipe<UnlearnRecipe>
   let options: RunOptions
   let console: Console
 
   func perform() throws {
-    guard options.from == nil else {
-      throw ToolError.usage(
-        "--from starts DBD from a stage of another run and has no meaning here.",
-        remedy: "Name what is unlearned from with --checkpoint.")
-    }
+    try options.refuseOrigin(remedy: "Name what is unlearned from with --checkpoint.")
     let rows = try resolved.recipe.rows()
     let name = rows.map(\.fileName).joined(separator: "-")
     let folder = RunFolder(path: options.out ?? "runs/unlearn-\(name)-seed\(resolved.recipe.seed)")

@@ -3,7 +3,7 @@ import BulwarkUnlearning
 
 /// Everything that decides an unlearning run: `bulwark unlearn` fills it from flags, `bulwark run` from a
 /// YAML file. In YAML the keys are in snake case; unknown keys are rejected.
-struct UnlearnRecipe: ToolRecipe, Equatable {
+struct UnlearnRecipe: SeededRecipe, Equatable {
   /// What the recipe is for; only `unlearn` here.
   var command = "unlearn"
   /// Seed of orders, views, random labels and random forget sets; the first of several.

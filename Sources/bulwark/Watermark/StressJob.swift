@@ -4,18 +4,14 @@ import BulwarkWatermark
 import Foundation
 
 /// What `watermark stress` and `run` share: check, estimate or attack, report.
-struct StressJob {
+struct StressJob: RecipeJob {
   let command: String
   let resolved: ResolvedRecipe<StressRecipe>
   let options: RunOptions
   let console: Console
 
   func perform() throws {
-    guard options.from == nil else {
-      throw ToolError.usage(
-        "--from starts DBD from a stage of another run and has no meaning here.",
-        remedy: "Name the stolen model with --checkpoint.")
-    }
+    try options.refuseOrigin(remedy: "Name the stolen model with --checkpoint.")
     let recipe = resolved.recipe
     let folder = RunFolder(path: options.out ?? "runs/stress-seed\(recipe.seed)")
     try folder.check(resolved.text, force: options.force, resume: options.resume)

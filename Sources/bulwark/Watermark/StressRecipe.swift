@@ -3,7 +3,7 @@ import BulwarkWatermark
 
 /// Everything that decides a stress run: `bulwark watermark stress` fills it from flags, `bulwark run`
 /// from a YAML file. In YAML the keys are in snake case; unknown keys are rejected.
-struct StressRecipe: ToolRecipe, Equatable {
+struct StressRecipe: SeededRecipe, Equatable {
   static let name = "watermark stress"
 
   /// What the recipe is for; only `watermark stress` here.

@@ -8,7 +8,7 @@ import Foundation
 ///
 /// The run folder holds `model.h5`, which may be released; `key.json` (mode 0600) and `training.h5`, which
 /// may not.
-struct WatermarkEmbedJob {
+struct WatermarkEmbedJob: RecipeJob {
   let command: String
   let resolved: ResolvedRecipe<WatermarkEmbedRecipe>
   let options: RunOptions
@@ -17,11 +17,7 @@ struct WatermarkEmbedJob {
   private var recipe: WatermarkEmbedRecipe { resolved.recipe }
 
   func perform() throws {
-    guard options.from == nil else {
-      throw ToolError.usage(
-        "--from starts DBD from a stage of another run and has no meaning here.",
-        remedy: "Leave it out.")
-    }
+    try options.refuseOrigin(remedy: "Leave it out.")
     let folder = RunFolder(
       path: options.out ?? "runs/watermark-\(recipe.scheme.rawValue)-seed\(recipe.seed)")
     try folder.check(resolved.text, force: options.force, resume: options.resume)

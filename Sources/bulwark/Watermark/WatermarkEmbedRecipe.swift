@@ -3,7 +3,7 @@ import BulwarkWatermark
 
 /// Everything that decides the training of a marked model, but the secret. In YAML the keys are in snake
 /// case; unknown keys are rejected.
-struct WatermarkEmbedRecipe: ToolRecipe, Equatable {
+struct WatermarkEmbedRecipe: SeededRecipe, Equatable {
   static let name = "watermark embed"
 
   /// What the recipe is for; only `watermark embed` here.

@@ -6,7 +6,7 @@ import Foundation
 
 /// What `watermark verify` and `run` share: open the commitment, train null models that are missing, test
 /// the suspect, report. Exit code 2 when nothing is shown.
-struct WatermarkVerifyJob {
+struct WatermarkVerifyJob: RecipeJob {
   let command: String
   let resolved: ResolvedRecipe<WatermarkVerifyRecipe>
   let options: RunOptions

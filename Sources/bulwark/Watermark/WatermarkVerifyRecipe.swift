@@ -65,6 +65,9 @@ struct WatermarkVerifyRecipe: ToolRecipe, Equatable {
     }
   }
 
+  /// Nothing hangs on a seed: those of null models and foreign keys are published.
+  mutating func take(seed: UInt64) {}
+
   static var defaults: WatermarkVerifyRecipe { WatermarkVerifyRecipe() }
   var startingPoint: WatermarkVerifyRecipe? { nil }
 
