@@ -43,27 +43,14 @@ struct TrainCommand: ToolCommand {
   @OptionGroup(title: "Attack")
   var attackOptions: AttackOptions
 
-  @Option(help: "Start from this recipe instead of the defaults.")
-  var recipe: String?
+  @OptionGroup
+  var frame: RecipeOptions
 
-  @Option(
-    name: .customLong("set"),
-    help: ArgumentHelp(
-      "Override a setting, for example dbd.head.epochs=20; repeatable.", valueName: "key=value"))
-  var overrides: [String] = []
-
-  @OptionGroup(title: "Run")
-  var options: RunOptions
-
-  @OptionGroup(title: "Computing")
-  var compute: ComputeOptions
-
-  @OptionGroup(title: "Output")
-  var output: OutputOptions
+  var output: OutputOptions { frame.output }
 
   func run() throws {
-    let resolved = try ResolvedRecipe<TrainRecipe>(
-      file: recipe, overrides: overrides + (variant.map { ["variant=\($0.rawValue)"] } ?? [])
+    try frame.perform(
+      TrainJob.self, command: "train", settings: variant.map { ["variant=\($0.rawValue)"] } ?? []
     ) { recipe in
       if !method.isEmpty { recipe.methods = method }
       if let data { recipe.data.path = data }
@@ -73,13 +60,7 @@ struct TrainCommand: ToolCommand {
       if let width { recipe.model.width = width }
       if let attack { recipe.poison.attack = attack }
       attackOptions.overlay(on: &recipe.poison)
-      compute.overlay(on: &recipe)
-      options.overlay(on: &recipe)
     }
-    try TrainJob(
-      command: "train", resolved: resolved, options: options,
-      console: Console(output)
-    ).perform()
   }
 }
 

@@ -65,27 +65,13 @@ struct UnlearnCommand: ToolCommand {
   @Option(help: "Folder where retrained references are kept for other runs.")
   var cache: String?
 
-  @Option(help: "Start from this recipe instead of the defaults.")
-  var recipe: String?
+  @OptionGroup
+  var frame: RecipeOptions
 
-  @Option(
-    name: .customLong("set"),
-    help: ArgumentHelp(
-      "Override a setting, for example settings.salun.training.learning_rate=0.01; repeatable.",
-      valueName: "key=value"))
-  var overrides: [String] = []
-
-  @OptionGroup(title: "Run")
-  var options: RunOptions
-
-  @OptionGroup(title: "Computing")
-  var compute: ComputeOptions
-
-  @OptionGroup(title: "Output")
-  var output: OutputOptions
+  var output: OutputOptions { frame.output }
 
   func run() throws {
-    let resolved = try ResolvedRecipe<UnlearnRecipe>(file: recipe, overrides: overrides) { recipe in
+    try frame.perform(UnlearnJob.self, command: "unlearn") { recipe in
       if let checkpoint { recipe.checkpoint = checkpoint }
       if let data { recipe.data.path = data }
       if let dataKind { recipe.data.kind = dataKind.rawValue }
@@ -100,12 +86,7 @@ struct UnlearnCommand: ToolCommand {
       if let trigger { recipe.trigger = trigger }
       if acceptDifferentData { recipe.acceptDifferentData = true }
       if let cache { recipe.cache = cache }
-      compute.overlay(on: &recipe)
-      options.overlay(on: &recipe)
     }
-    try UnlearnJob(
-      command: "unlearn", resolved: resolved, options: options, console: Console(output)
-    ).perform()
   }
 }
 

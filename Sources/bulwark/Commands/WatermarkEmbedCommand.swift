@@ -32,40 +32,20 @@ struct WatermarkEmbedCommand: ToolCommand {
   @Option(help: "Epochs of training.")
   var epochs: Int?
 
-  @Option(help: "Start from this recipe instead of the defaults.")
-  var recipe: String?
+  @OptionGroup
+  var frame: RecipeOptions
 
-  @Option(
-    name: .customLong("set"),
-    help: ArgumentHelp(
-      "Override a setting, for example watermark.carriers.count=200; repeatable.",
-      valueName: "key=value"))
-  var overrides: [String] = []
-
-  @OptionGroup(title: "Run")
-  var options: RunOptions
-
-  @OptionGroup(title: "Computing")
-  var compute: ComputeOptions
-
-  @OptionGroup(title: "Output")
-  var output: OutputOptions
+  var output: OutputOptions { frame.output }
 
   func run() throws {
-    let resolved = try ResolvedRecipe<WatermarkEmbedRecipe>(file: recipe, overrides: overrides) {
-      recipe in
+    try frame.perform(WatermarkEmbedJob.self, command: "watermark embed") { recipe in
       if let data { recipe.data.path = data }
       if let dataKind { recipe.data.kind = dataKind.rawValue }
       if let limit { recipe.data.limit = limit }
       if let scheme { recipe.scheme = scheme }
       if let owner { recipe.owner = owner }
       if let epochs { recipe.training.epochs = epochs }
-      compute.overlay(on: &recipe)
-      options.overlay(on: &recipe)
     }
-    try WatermarkEmbedJob(
-      command: "watermark embed", resolved: resolved, options: options, console: Console(output)
-    ).perform()
   }
 }
 

@@ -84,27 +84,13 @@ struct WatermarkStressCommand: ToolCommand {
   @Flag(help: "Keep the surrogates as checkpoints.")
   var keepSurrogates = false
 
-  @Option(help: "Start from this recipe instead of the defaults.")
-  var recipe: String?
+  @OptionGroup
+  var frame: RecipeOptions
 
-  @Option(
-    name: .customLong("set"),
-    help: ArgumentHelp(
-      "Override a setting, for example checkpoint_interval=10; repeatable.", valueName: "key=value"
-    ))
-  var overrides: [String] = []
-
-  @OptionGroup(title: "Run")
-  var options: RunOptions
-
-  @OptionGroup(title: "Computing")
-  var compute: ComputeOptions
-
-  @OptionGroup(title: "Output")
-  var output: OutputOptions
+  var output: OutputOptions { frame.output }
 
   func run() throws {
-    let resolved = try ResolvedRecipe<StressRecipe>(file: recipe, overrides: overrides) { recipe in
+    try frame.perform(StressJob.self, command: "watermark stress") { recipe in
       if let checkpoint { recipe.checkpoint = checkpoint }
       if let data { recipe.data.path = data }
       if let dataKind { recipe.data.kind = dataKind.rawValue }
@@ -125,12 +111,7 @@ struct WatermarkStressCommand: ToolCommand {
       if let margin { recipe.margin = margin }
       if let level { recipe.evidence.level = level }
       if keepSurrogates { recipe.keepSurrogates = true }
-      compute.overlay(on: &recipe)
-      options.overlay(on: &recipe)
     }
-    try StressJob(
-      command: "watermark stress", resolved: resolved, options: options, console: Console(output)
-    ).perform()
   }
 }
 

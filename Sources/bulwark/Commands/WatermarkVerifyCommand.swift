@@ -49,28 +49,13 @@ struct WatermarkVerifyCommand: ToolCommand {
   @Option(help: "Folder where null models are kept for other runs.")
   var cache: String?
 
-  @Option(help: "Start from this recipe instead of the defaults.")
-  var recipe: String?
+  @OptionGroup
+  var frame: RecipeOptions
 
-  @Option(
-    name: .customLong("set"),
-    help: ArgumentHelp(
-      "Override a setting, for example nulls.training.epochs=30; repeatable.",
-      valueName: "key=value"))
-  var overrides: [String] = []
-
-  @OptionGroup(title: "Run")
-  var options: RunOptions
-
-  @OptionGroup(title: "Computing")
-  var compute: ComputeOptions
-
-  @OptionGroup(title: "Output")
-  var output: OutputOptions
+  var output: OutputOptions { frame.output }
 
   func run() throws {
-    let resolved = try ResolvedRecipe<WatermarkVerifyRecipe>(file: recipe, overrides: overrides) {
-      recipe in
+    try frame.perform(WatermarkVerifyJob.self, command: "watermark verify") { recipe in
       if let key { recipe.key = key }
       if let suspect { recipe.suspect = suspect }
       if let commitment { recipe.commitment = commitment }
@@ -83,11 +68,7 @@ struct WatermarkVerifyCommand: ToolCommand {
       if let level { recipe.evidence.level = level }
       if let access { recipe.evidence.access = access }
       if let cache { recipe.cache = cache }
-      compute.overlay(on: &recipe)
     }
-    try WatermarkVerifyJob(
-      command: "watermark verify", resolved: resolved, options: options, console: Console(output)
-    ).perform()
   }
 }
 
