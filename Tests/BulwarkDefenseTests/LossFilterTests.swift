@@ -40,6 +40,17 @@ struct LossFilterTests {
     #expect(byName["poisons_in_labeled_pool"] == 2)
   }
 
+  @Test(
+    "Of a list of flagged samples, precision and recall are told; nothing where poisons are unknown"
+  )
+  func flagged() {
+    let values = SuspicionRanking.evidence(flagged: [4, 1, 0, 3], knownPoisons: [1, 2, 3])
+    #expect(values.map(\.definition) == [Metric.flaggedPrecision, Metric.flaggedRecall])
+    #expect(values.map(\.value) == [2.0 / 4, 2.0 / 3])
+    #expect(SuspicionRanking.evidence(flagged: [], knownPoisons: [1]).map(\.value) == [0])
+    #expect(SuspicionRanking.evidence(flagged: [1], knownPoisons: nil).isEmpty)
+  }
+
   @Test("Without known poisons nothing is claimed")
   func unknown() {
     #expect(ranking.evidence(knownPoisons: nil, labeledCount: 3).isEmpty)

@@ -9,14 +9,18 @@ struct FileCommandTests {
   let tool = Tool()
 
   /// An untrained small network for the digits, as a checkpoint file.
-  private func writeCheckpoint(to path: String) throws {
+  private func writeCheckpoint(to path: String, suspecting suspects: [Int] = []) throws {
     let architecture = Architecture(.smallCNN, width: 4, classes: 10, channels: 1)
     let model = try architecture.build(key: RandomKey(seed: 1))
-    try Checkpoint(
+    var checkpoint = Checkpoint(
       weights: StateDict(try model.state.snapshot().map { ($0.name, $0.tensor) }),
       architecture: try JSONValue(encoding: architecture),
       normalization: .init(mean: [0.3], std: [0.35]), classNames: (0...9).map(String.init)
-    ).write(to: path)
+    )
+    if !suspects.isEmpty {
+      checkpoint.states["suspected_classes"] = StateDict([("value", try Tensor(suspects))])
+    }
+    try checkpoint.write(to: path)
   }
 
   @Test("data poison writes data, manifest and pictures; the poison is where the manifest says")
@@ -99,9 +103,42 @@ struct FileCommandTests {
     #expect(stored == samples.map(\.index))
   }
 
+  @Test("flag keeps to the classes that DBD suspected; --all-classes does not")
+  func flagSuspectedClasses() async throws {
+    let folder = try TemporaryFolder()
+    try writeCheckpoint(to: folder.file("model.h5"), suspecting: [3, 8])
+    func flagged(_ name: String, _ more: String...) async throws -> (labels: [Int], all: Int) {
+      let outcome = try await tool.start(
+        [
+          "flag", folder.file("model.h5"), "--data", "digits", "--limit", "100", "--threads", "1",
+          "--out", folder.file(name), "--json",
+        ] + more
+      ).outcome()
+      #expect(outcome.status == 0, "\(outcome.stderr)")
+      let list = try JSONValue(
+        parsing: String(contentsOfFile: folder.file(name + ".json"), encoding: .utf8))
+      let samples = try #require(try list["samples"]?.decode(as: [Sample].self))
+      let flagged = try #require(try list["flagged"]?.decode(as: [Int].self))
+      let labels = Dictionary(uniqueKeysWithValues: samples.map { ($0.index, $0.given_label) })
+      return (flagged.compactMap { labels[$0] }, samples.count)
+    }
+    let suspected = try await flagged("suspected")
+    #expect(!suspected.labels.isEmpty && suspected.all == 100)
+    #expect(Set(suspected.labels).isSubset(of: [3, 8]))
+    #expect(try await flagged("four", "--count", "4").labels.allSatisfy { [3, 8].contains($0) })
+    #expect(Set(try await flagged("all", "--all-classes").labels).count > 2)
+
+    try writeCheckpoint(to: folder.file("strange.h5"), suspecting: [12])
+    let strange = try await tool(
+      "flag", folder.file("strange.h5"), "--data", "digits", "--limit", "100", "--out",
+      folder.file("list"))
+    #expect(strange.status == 65 && strange.stderr.contains("--all-classes"), "\(strange.stderr)")
+  }
+
   private struct Sample: Decodable {
     var index: Int
     var score: Double
+    var given_label: Int
   }
 
   @Test("inspect shows a checkpoint; verify is 0 for an intact file and 2 for a damaged one")

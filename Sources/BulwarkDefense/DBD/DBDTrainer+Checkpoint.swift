@@ -69,7 +69,7 @@ extension DBDTrainer {
     step = checkpoint.progress.step
     history = MetricHistory(checkpoint.history)
     lossSum = try checkpoint.states["loss_sum"]?["value"]?.item() ?? 0
-    suspectedClasses = try checkpoint.states["suspected_classes"]?["value"]?.integers() ?? []
+    suspectedClasses = try checkpoint.suspectedClasses()
     split = checkpoint.indexSets["labeled_pool"].map {
       LossSplit(labeled: $0, total: data.train.count)
     }
@@ -88,5 +88,15 @@ extension DBDTrainer {
     savedHead["learningRate"] = nil
     ownHead["learningRate"] = nil
     return savedHead == ownHead
+  }
+}
+
+extension Checkpoint {
+  /// The labels of the classes that a DBD run suspected of being an attack's target, ascending; empty
+  /// for every other checkpoint.
+  ///
+  /// - Throws: `TensorError` when the record cannot be read.
+  public func suspectedClasses() throws -> [Int] {
+    try states["suspected_classes"]?["value"]?.integers() ?? []
   }
 }

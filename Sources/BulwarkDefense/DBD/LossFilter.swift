@@ -78,6 +78,26 @@ public struct SuspicionRanking: Sendable {
   }
 }
 
+extension SuspicionRanking {
+  /// What is known about a list of flagged samples; empty where the poisons are not known.
+  ///
+  /// - Parameters:
+  ///   - flagged: positions.
+  ///   - knownPoisons: positions of the true poisons.
+  /// - Returns: precision (left out where nothing was flagged) and recall.
+  public static func evidence(flagged: [Int], knownPoisons: [Int]?) -> [MetricValue] {
+    guard let knownPoisons, !knownPoisons.isEmpty else { return [] }
+    let found = Double(Set(knownPoisons).intersection(flagged).count)
+    let recall = MetricValue(
+      Metric.flaggedRecall, found / Double(knownPoisons.count), count: knownPoisons.count)
+    guard !flagged.isEmpty else { return [recall] }
+    return [
+      MetricValue(Metric.flaggedPrecision, found / Double(flagged.count), count: flagged.count),
+      recall,
+    ]
+  }
+}
+
 /// The two pools of an epoch of stage 3.
 public struct LossSplit: Sendable, Equatable {
   /// Samples that keep their label, ascending positions.

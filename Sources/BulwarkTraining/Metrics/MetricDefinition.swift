@@ -54,6 +54,14 @@ public enum Metric {
     name: "filter_precision", unit: "fraction", direction: .higher,
     formula: "true poisons among the p most suspicious samples / p, p = number of true poisons",
     source: "DBD rebuttal, filter quality")
+  /// Poisons among the flagged samples.
+  public static let flaggedPrecision = MetricDefinition(
+    name: "flagged_precision", unit: "fraction", direction: .higher,
+    formula: "true poisons among the flagged samples / flagged samples", source: "common")
+  /// Flagged samples among the poisons.
+  public static let flaggedRecall = MetricDefinition(
+    name: "flagged_recall", unit: "fraction", direction: .higher,
+    formula: "true poisons among the flagged samples / true poisons", source: "common")
   /// Poisons that stay in the labeled pool.
   public static let poisonsInLabeledPool = MetricDefinition(
     name: "poisons_in_labeled_pool", unit: "samples", direction: .lower,
@@ -79,7 +87,8 @@ public enum Metric {
   public static let all =
     [
       cleanAccuracy, attackSuccessRate, robustAccuracy, trainAccuracy, trainLoss, filterPrecision,
-      poisonsInLabeledPool, poisonShareOfLabeledPool, suspicionAUC, classContradiction,
+      flaggedPrecision, flaggedRecall, poisonsInLabeledPool, poisonShareOfLabeledPool,
+      suspicionAUC, classContradiction,
     ] + unlearning + watermark + removal
 }
 

@@ -13,7 +13,8 @@ struct FlagCommand: ToolCommand {
     discussion: """
       The score of a sample is the symmetric cross-entropy of the model against the given label, \
       in evaluation mode, without augmentation: the higher, the more suspicious. All samples are \
-      ranked; flagged are the first --count, or, without it, all whose label the model disputes.
+      ranked; flagged are the first --count, or, without it, all whose label the model disputes. \
+      Where DBD suspected classes of being an attack's target, only samples of those are flagged.
       """)
 
   @Argument(help: "The checkpoint: of a DBD run, or any other.")
@@ -27,6 +28,9 @@ struct FlagCommand: ToolCommand {
 
   @Option(help: "Flag this many samples, the most suspicious ones.")
   var count: Int?
+
+  @Flag(help: "Flag samples of every class, also where DBD suspected only some.")
+  var allClasses = false
 
   @Option(help: "Index list of the true poisons, to measure against.")
   var truth: String?
@@ -63,7 +67,8 @@ struct FlagCommand: ToolCommand {
     let session = try TrainingSession(
       seed: 0, device: device, precision: compute.precision ?? .auto)
     let ranking = try loaded.model.suspicion(of: train, loaded.normalization, session: session)
-    let flagged = ranking.flagged(count: count)
+    let suspects = allClasses ? [] : try loaded.suspectedClasses(of: train)
+    let flagged = ranking.flagged(count: count, suspects: suspects)
 
     var result = ResultObject(command: "flag")
     result.inputs = try bundle.inputs.merging(loaded.inputs) { $1 }
@@ -71,14 +76,24 @@ struct FlagCommand: ToolCommand {
       ranking: ranking, flagged: flagged, dataset: train, origin: result.inputs
     ).write(base: out, overwrite: force)
     result.outputs = ["json": .string(paths.json), "hdf5": .string(paths.hdf5)]
-    let evidence = ranking.evidence(
-      knownPoisons: try known ?? bundle.indexSets["poisoned"]
-        ?? loaded.knownPoisons(of: train.fingerprint),
-      labeledCount: train.count / 2)
+    let poisons =
+      try known ?? bundle.indexSets["poisoned"]
+      ?? loaded.knownPoisons(of: train.fingerprint)
+    let evidence =
+      SuspicionRanking.evidence(flagged: flagged, knownPoisons: poisons)
+      + ranking.evidence(knownPoisons: poisons, labeledCount: train.count / 2)
     result.metrics = evidence.byName
-    result.details = ["samples": .int(train.count), "flagged": .int(flagged.count)]
+    let names = suspects.map { train.classNames[$0] }
+    result.details = [
+      "samples": .int(train.count), "flagged": .int(flagged.count),
+      "suspected_classes": .array(names.map(JSONValue.string)),
+    ]
     try console.finish(result) {
-      var lines = ["\(flagged.count) of \(train.count) samples flagged; the most suspicious:", ""]
+      let classes = names.isEmpty ? "" : ", all of them \(names.joined(separator: " or "))"
+      var lines = [
+        "\(flagged.count) of \(train.count) samples flagged\(classes); the most suspicious of all:",
+        "",
+      ]
       lines += topOfList(ranking, of: train).lines() + [""]
       lines += evidence.map { "\($0.definition.name): \(spokenMetric($0))" }
       return lines + ["written: \(paths.json), \(paths.hdf5)"]
@@ -98,6 +113,19 @@ struct FlagCommand: ToolCommand {
 }
 
 extension LoadedModel {
+  /// The labels that DBD suspected of being an attack's target.
+  func suspectedClasses(of dataset: ImageDataset) throws -> [Int] {
+    let suspects = try checkpoint.suspectedClasses()
+    guard suspects.allSatisfy(dataset.classNames.indices.contains) else {
+      throw ToolError(
+        summary: "\(path) suspects the classes \(suspects), the data have only "
+          + "\(dataset.classCount).",
+        remedy: "Use the data that the model was trained on, or add --all-classes.",
+        category: .badData)
+    }
+    return suspects
+  }
+
   /// The true poisons that the checkpoint records, when it was trained on these very data.
   func knownPoisons(of fingerprint: String) -> [Int]? {
     checkpoint.fingerprints["train"] == fingerprint ? checkpoint.indexSets["poisoned"] : nil

@@ -19,9 +19,12 @@ extension ImageClassifier {
 
 extension SuspicionRanking {
   /// The flagged positions, most suspicious first: the first `count`, or all whose label the model
-  /// disputes.
-  func flagged(count: Int?) -> [Int] {
-    if let count { return Array(descending.prefix(count)) }
-    return descending.filter { predicted[$0] != labels[$0] }
+  /// disputes. Where classes are suspected of being an attack's target, only samples of theirs: a
+  /// disputed label elsewhere is no sign of poison.
+  func flagged(count: Int?, suspects: [Int]) -> [Int] {
+    let candidates =
+      suspects.isEmpty ? descending : descending.filter { suspects.contains(labels[$0]) }
+    if let count { return Array(candidates.prefix(count)) }
+    return candidates.filter { predicted[$0] != labels[$0] }
   }
 }

@@ -102,7 +102,7 @@ struct TrainExecution {
   ) throws -> [MetricValue] {
     let ranking = try trainer.model.suspicion(
       of: run.data.train, run.data.normalization, session: session)
-    let flagged = ranking.flagged(count: nil)
+    let flagged = ranking.flagged(count: nil, suspects: trainer.suspectedClasses)
     let files = try SuspicionListFile(
       ranking: ranking, flagged: flagged, dataset: run.data.train, origin: result.inputs
     ).write(base: folder.suspicion, overwrite: true)
@@ -112,6 +112,7 @@ struct TrainExecution {
     checkpoint.indexSets["flagged"] = flagged.sorted()
     try store(checkpoint, at: path)
     return trainer.evidence(ranking)
+      + SuspicionRanking.evidence(flagged: flagged, knownPoisons: run.data.knownPoisons)
   }
 
   private func store(_ checkpoint: Checkpoint, at path: String) throws {
