@@ -41,7 +41,8 @@ public enum JSONValue: Hashable, Sendable, Codable {
     }
   }
 
-  /// Encodes the value as itself, without a wrapper.
+  /// Encodes the value as itself, without a wrapper. JSON has no word for infinite numbers and for what
+  /// is not a number: they become null.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {
@@ -49,6 +50,7 @@ public enum JSONValue: Hashable, Sendable, Codable {
     case .bool(let value): try container.encode(value)
     case .int(let value): try container.encode(value)
     case .unsigned(let value): try container.encode(value)
+    case .double(let value) where !value.isFinite: try container.encodeNil()
     case .double(let value): try container.encode(value)
     case .string(let value): try container.encode(value)
     case .array(let value): try container.encode(value)

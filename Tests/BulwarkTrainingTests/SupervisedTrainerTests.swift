@@ -77,6 +77,37 @@ struct SupervisedTrainerTests {
     #expect(resumed.history.series == whole.history.series)
   }
 
+  @Test("A run whose loss or weights stop being numbers fails and says in which step")
+  func diverges() throws {
+    var options = options()
+    options.learningRate = 1e30
+    let data = try brightnessData()
+    let trainer = try SupervisedTrainer(
+      Architecture(.smallCNN, width: 4, classes: 2, channels: 1), data: data, options: options,
+      augmentation: AugmentationPipeline([.normalize(data.normalization)]),
+      session: TrainingSession(seed: 1))
+    let error = #expect(throws: TrainingError.self) { try trainer.run() }
+    #expect(error?.summary.contains("supervised, step") == true)
+    #expect(try !trainer.model.hasFiniteState())
+  }
+
+  @Test("A run goes on only with its own seed, settings and data")
+  func refusesOtherRuns() throws {
+    let checkpoint = try trainer(TrainingSession(seed: 3)).snapshot()
+    #expect(throws: CheckpointUseError.otherRun("its seed is 3")) {
+      try trainer(TrainingSession(seed: 4)).restore(checkpoint)
+    }
+    for (data, epochs) in [(try brightnessData(), 2), (try brightnessData(seed: 2), 3)] {
+      var options = options()
+      options.epochs = epochs
+      let other = try SupervisedTrainer(
+        Architecture(.smallCNN, width: 4, classes: 2, channels: 1), data: data, options: options,
+        augmentation: AugmentationPipeline([.normalize(data.normalization)]),
+        session: TrainingSession(seed: 3))
+      #expect(throws: CheckpointUseError.self) { try other.restore(checkpoint) }
+    }
+  }
+
   @Test("A checkpoint of another architecture is refused with a list of differences")
   func otherArchitecture() throws {
     let source = try Architecture(.smallCNN, width: 4, classes: 2, channels: 1)

@@ -53,9 +53,24 @@ struct MeasureTests {
     }
   }
 
-  @Test("MIA takes as many members as others, the first of each, and counts non-members")
+  @Test("MIA does not depend on the order in which samples are stored")
+  func storedOrder() {
+    // The first half of the retained samples, say the first classes, is less certain.
+    let retain = (0..<200).map { 0.5 + 0.49 * Double($0) / 200 }
+    let test = (0..<80).map { 0.2 + 0.6 * Double($0) / 80 }
+    let forget = (0..<50).map { 0.3 + 0.6 * Double($0) / 50 }
+    let stored = ConfidenceAttack(.scaled).efficacy(forget: forget, retain: retain, test: test)
+    let reversed = ConfidenceAttack(.scaled).efficacy(
+      forget: forget, retain: retain.reversed(), test: test.reversed())
+    #expect(stored.samples == 80 && stored.share > 0.2 && stored.share < 0.9)
+    #expect(stored == reversed)
+    #expect(ConfidenceAttack.thinned([5, 1, 4, 2, 3], to: 5) == [1, 2, 3, 4, 5])
+    #expect(ConfidenceAttack.thinned([5, 1, 4, 2, 3, 6], to: 2) == [2, 5])
+  }
+
+  @Test("MIA takes as many members as others and counts non-members")
   func attack() {
-    let retain = [Double](repeating: 1, count: 30) + [Double](repeating: 0, count: 70)
+    let retain = [Double](repeating: 1, count: 100)
     let test = [Double](repeating: 0, count: 30)
     let result = ConfidenceAttack(.scaled).efficacy(
       forget: [1, 1, 1, 0], retain: retain, test: test)
@@ -74,7 +89,12 @@ struct MeasureTests {
     // 50 of 100: 0.404 to 0.596 (Wilson).
     let share = SampleSummary([0.5], samples: 100)
     #expect(abs(share.low - 0.4038) < 1e-4 && abs(share.high - 0.5962) < 1e-4)
-    #expect(SampleSummary([7]).low == 7)
+    #expect(SampleSummary([7]).low == 7 && !SampleSummary([7]).hasInterval)
+    // A share of 0 or 1 lies in its own interval, for every number of samples.
+    for samples in 1...5000 {
+      #expect(SampleSummary([1], samples: samples).contains(1))
+      #expect(SampleSummary([0], samples: samples).contains(0))
+    }
     // scipy.stats.t.ppf(0.975, 40) = 2.02108.
     #expect(abs(SampleSummary.studentQuantile(40) - 2.02108) < 1e-4)
     #expect(SampleSummary([0, 1]).contains(0.5) && !SampleSummary([1, 1]).contains(2))

@@ -27,10 +27,12 @@ struct ULiRATests {
   }
 
   /// Statistics of `shadows` shadows where membership shifts the mean by `shift` deviations.
-  private func attack(shift: Double, shadows: Int = 16) throws -> LikelihoodRatioAttack {
+  private func attack(shift: Double, shadows: Int = 16, draw: Int = 0) throws
+    -> LikelihoodRatioAttack
+  {
     let design = try ShadowDesign(
       count: 1000, share: 0.4, shadows: shadows, key: RandomKey(seed: 2))
-    let noise = try RandomKey(seed: 3).normal([shadows, 400]).doubles()
+    let noise = try RandomKey(seed: 3).step(draw).normal([shadows, 400]).doubles()
     let level = try RandomKey(seed: 4).normal([400]).doubles()
     var statistics: [[Double]] = []
     for shadow in 0..<shadows {
@@ -51,6 +53,15 @@ struct ULiRATests {
     // Standard error of the area over 6,400 samples: 0.007.
     #expect(abs(attack.area - 0.5) < 0.03)
     #expect(attack.detected(atFalsePositiveRate: 0.01).truePositives < 80)
+  }
+
+  @Test("Perfect forgetting scores one half also with few shadows", arguments: [6, 8, 16])
+  func unbiased(shadows: Int) throws {
+    let areas = try (0..<20).map { draw in
+      try attack(shift: 0, shadows: shadows, draw: draw).area
+    }
+    // Standard error of the mean of 20 areas over 200 · shadows samples each: at most 0.004.
+    #expect(abs(areas.reduce(0, +) / 20 - 0.5) < 0.01)
   }
 
   @Test("A trace of membership is found although samples differ much more from each other")

@@ -4,7 +4,7 @@ import Testing
 
 @Suite("The example checkpoints of the repository")
 struct ExampleCheckpointTests {
-  private static let folder =
+  static let folder =
     URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent().path + "/Checkpoints/"
 

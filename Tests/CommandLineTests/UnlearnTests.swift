@@ -178,12 +178,46 @@ struct UnlearnTests {
     #expect(!FileManager.default.fileExists(atPath: fixture.out("never")))
   }
 
+  @Test("A method that diverges is named in the report, and the others keep their rows")
+  func diverged() async throws {
+    let fixture = try await UnlearnFixture()
+    let outcome = try await fixture.tool(
+      "unlearn", "--recipe", fixture.recipe, "--method", "ga", "--method", "ft", "--set",
+      "settings.ga.training.learning_rate=1e30", "--out", fixture.out("table"), "--json")
+    #expect(outcome.status == 0, "\(outcome.stderr)")
+    let rows = try #require(outcome.json?["rows"] as? [[String: Any]])
+    #expect(rows.map { $0["name"] as? String } == ["original", "ft"])
+    let report = try JSONValue(
+      parsing: String(contentsOfFile: fixture.out("table") + "/forgetting.json", encoding: .utf8))
+    #expect(report["verdicts"] != .array([]))
+    guard case .array(let failures)? = report["failures"] else {
+      Issue.record("the report has no failures")
+      return
+    }
+    #expect(failures.map { $0["name"]?.stringValue } == ["ga"])
+
+    let alone = try await fixture.tool(
+      "unlearn", "--recipe", fixture.recipe, "--method", "ga", "--set",
+      "settings.ga.training.learning_rate=1e30", "--out", fixture.out("alone"))
+    #expect(alone.status == 1 && alone.stderr.contains("smaller learning rate"))
+  }
+
+  @Test("Retrain is no reference for a model that DBD trained, and the tool says so")
+  func defendedModel() async throws {
+    let folder = try TemporaryFolder()
+    let outcome = try await Tool()(
+      "unlearn", "--checkpoint", ExampleCheckpointTests.folder + "digits-smallcnn-dbd.h5", "--data",
+      "digits", "--accept-different-data", "--forget", "class:3", "--reference", "retrain", "--out",
+      folder.file("run"))
+    #expect(outcome.status == 64 && outcome.stderr.contains("training=recipe"), "\(outcome.stderr)")
+  }
+
   @Test("U-LiRA trains its shadows once, and again gives the same numbers")
   func shadows() async throws {
     let fixture = try await UnlearnFixture()
     func audit(_ name: String) async throws -> ([String: Any], Double) {
       let outcome = try await fixture.tool(
-        "unlearn", "--recipe", fixture.recipe, "--shadows", "4", "--out", fixture.out(name),
+        "unlearn", "--recipe", fixture.recipe, "--shadows", "6", "--out", fixture.out(name),
         "--set", "relearning.enabled=false", "--set", "training=recipe",
         "--set", "retrain={epochs: 2, batch_size: 50, learning_rate: 0.05}",
         "--reference", "retrain", "--set", "augmentation={padding: 1, flip: false}", "--json")
@@ -197,11 +231,11 @@ struct UnlearnTests {
     let (first, _) = try await audit("a")
     #expect(Set(first.keys) == ["original", "retrain", "salun"])
     let salun = try #require(first["salun"] as? [String: Any])
-    // 40 of 200 samples are audited by 4 shadows, each of which unlearns half of them.
-    #expect(salun["unlearned"] as? Int == 80)
-    #expect(salun["unseen"] as? Int == 80)
+    // 40 of 200 samples are audited by 6 shadows, each of which unlearns half of them.
+    #expect(salun["unlearned"] as? Int == 120)
+    #expect(salun["unseen"] as? Int == 120)
     let models = try FileManager.default.contentsOfDirectory(atPath: fixture.out("cache"))
-    #expect(models.count { $0.hasPrefix("shadow-") } == 4)
+    #expect(models.count { $0.hasPrefix("shadow-") } == 6)
     let (second, _) = try await audit("b")
     #expect(NSDictionary(dictionary: first) == NSDictionary(dictionary: second))
     #expect(

@@ -98,6 +98,7 @@ public final class DBDTrainer {
   }
 
   private func enter(_ next: Stage) throws {
+    try model.requireFiniteState(stage: stage.rawValue, step: step)
     stage = next
     step = 0
     lossSum = 0

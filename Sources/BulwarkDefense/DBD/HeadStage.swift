@@ -41,7 +41,7 @@ extension DBDTrainer {
       try model.state.clearGradients()
       try loss.backward()
       try optimizer.step()
-      lossSum += try loss.item()
+      lossSum += try TrainingError.finite(loss.item(), stage: stage.rawValue, step: step)
       step += 1
       if step % walk.stepsPerEpoch == 0 {
         record(

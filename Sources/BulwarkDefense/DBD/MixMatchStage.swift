@@ -48,7 +48,7 @@ extension DBDTrainer {
         try loss.backward()
         try optimizer.step()
         try average?.update(from: model.state)
-        lossSum += try loss.item()
+        lossSum += try TrainingError.finite(loss.item(), stage: stage.rawValue, step: step)
         step += 1
         if step == (epoch + 1) * perEpoch { try finishEpoch(epoch, of: settings.epochs) }
         try finishedStep(of: steps, samples: sizes.labeled + sizes.unlabeled)

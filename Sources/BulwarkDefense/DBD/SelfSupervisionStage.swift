@@ -57,7 +57,7 @@ extension DBDTrainer {
       try projection.state.clearGradients()
       try value.backward()
       try contrastiveOptimizer.step()
-      lossSum += try value.item()
+      lossSum += try TrainingError.finite(value.item(), stage: stage.rawValue, step: step)
       step += 1
       if step % perEpoch == 0 {
         record(

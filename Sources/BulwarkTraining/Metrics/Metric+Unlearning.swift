@@ -7,28 +7,29 @@ extension Metric {
   public static let unlearningAccuracy = MetricDefinition(
     name: "unlearning_accuracy", unit: "fraction", direction: .neutral,
     formula: "1 - correct / n over the forget set, given labels", source: paper + ", UA",
-    target: retrainValue)
+    target: retrainValue, isShareOfSamples: true)
   /// RA: how much of the retained training set is answered rightly.
   public static let retainAccuracy = MetricDefinition(
     name: "retain_accuracy", unit: "fraction", direction: .higher,
     formula: "correct / n over the retained training samples, given labels",
-    source: paper + ", RA")
+    source: paper + ", RA", isShareOfSamples: true)
   /// TA: how much of the test set is answered rightly.
   public static let testAccuracy = MetricDefinition(
     name: "test_accuracy", unit: "fraction", direction: .higher,
     formula: "correct / n over test images, without classes that are forgotten entirely",
-    source: paper + ", TA")
+    source: paper + ", TA", isShareOfSamples: true)
   /// MIA: how much of the forget set is taken for unseen.
   public static let miaEfficacy = MetricDefinition(
     name: "mia_efficacy", unit: "fraction", direction: .neutral,
     formula: "share of the forget set that an RBF support vector classifier (C 3, gamma 1) on the "
       + "probability of the true class, trained on n retained and n test samples, calls non-member",
-    source: paper + ", MIA-efficacy (confidence)", target: retrainValue)
+    source: paper + ", MIA-efficacy (confidence)", target: retrainValue, isShareOfSamples: true)
   /// MIA with a penalty that fits the number of samples.
   public static let miaEfficacyScaled = MetricDefinition(
     name: "mia_efficacy_scaled", unit: "fraction", direction: .neutral,
     formula: "mia_efficacy with C = 30000 / n, so that the cut does not depend on n",
-    source: "Bulwark; equal to mia_efficacy at the official n of 10,000", target: retrainValue)
+    source: "Bulwark; equal to mia_efficacy at the official n of 10,000", target: retrainValue,
+    isShareOfSamples: true)
   /// Mean probability of the given label on the forget set.
   public static let forgetConfidence = MetricDefinition(
     name: "forget_confidence", unit: "fraction", direction: .neutral,
@@ -81,7 +82,8 @@ extension Metric {
     MetricDefinition(
       name: "relearned_accuracy_\(epochs)", unit: "fraction", direction: .neutral,
       formula: "accuracy on the rest of the forget set after \(epochs) epoch(s) of training on a "
-        + "small share of it", source: "IDI (2405.17878) and others", target: retrainValue)
+        + "small share of it", source: "IDI (2405.17878) and others", target: retrainValue,
+      isShareOfSamples: true)
   }
 
   private static func ulira(rate: String, words: String) -> MetricDefinition {

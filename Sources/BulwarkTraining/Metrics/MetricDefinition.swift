@@ -22,6 +22,9 @@ public struct MetricDefinition: Sendable, Hashable {
   public let source: String
   /// The value that is best, where that is neither the largest nor the smallest; nil otherwise.
   public var target: String?
+  /// Whether the number is a share of independent samples, so that a binomial interval fits a single
+  /// measurement. Not so for means, areas, ratios of times, and shares of correlated scores.
+  public var isShareOfSamples = false
 }
 
 /// The metric dictionary.
@@ -29,22 +32,24 @@ public enum Metric {
   /// Share of clean test images given their true label.
   public static let cleanAccuracy = MetricDefinition(
     name: "clean_accuracy", unit: "fraction", direction: .higher,
-    formula: "correct / n over clean test images", source: "DBD (Huang et al. 2022), BA")
+    formula: "correct / n over clean test images", source: "DBD (Huang et al. 2022), BA",
+    isShareOfSamples: true)
   /// Share of triggered test images of other classes that are given the target label.
   public static let attackSuccessRate = MetricDefinition(
     name: "attack_success_rate", unit: "fraction", direction: .lower,
     formula: "predicted as target / n over triggered test images whose true label is not the "
       + "target",
-    source: "DBD (Huang et al. 2022), ASR")
+    source: "DBD (Huang et al. 2022), ASR", isShareOfSamples: true)
   /// Share of triggered test images given their true label.
   public static let robustAccuracy = MetricDefinition(
     name: "robust_accuracy", unit: "fraction", direction: .higher,
     formula: "predicted as true label / n over triggered test images whose true label is not the "
-      + "target", source: "BackdoorBench (Wu et al. 2022), RA")
+      + "target", source: "BackdoorBench (Wu et al. 2022), RA", isShareOfSamples: true)
   /// Share of training images given their stored label.
   public static let trainAccuracy = MetricDefinition(
     name: "train_accuracy", unit: "fraction", direction: .higher,
-    formula: "predicted as stored label / n over training images", source: "common")
+    formula: "predicted as stored label / n over training images", source: "common",
+    isShareOfSamples: true)
   /// Mean training loss of an epoch.
   public static let trainLoss = MetricDefinition(
     name: "train_loss", unit: "nats", direction: .lower,

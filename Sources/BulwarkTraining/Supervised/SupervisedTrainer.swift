@@ -65,6 +65,7 @@ public final class SupervisedTrainer {
         try snapshot()
       }
     }
+    try model.requireFiniteState(stage: Self.stage, step: step)
     let values = try data.evaluator.measure(model, session: session)
     guard !isMeasured else { return values }
     values.forEach(record)
@@ -88,7 +89,7 @@ public final class SupervisedTrainer {
     try model.state.clearGradients()
     try loss.backward()
     try optimizer.step()
-    lossSum += try loss.item()
+    lossSum += try TrainingError.finite(loss.item(), stage: Self.stage, step: step)
     return batch.indices.count
   }
 
@@ -112,7 +113,18 @@ public final class SupervisedTrainer {
   }
 
   /// Goes back to where a checkpoint of the same run was written.
+  ///
+  /// - Throws: `CheckpointUseError.otherRun` when seed, options or data differ; `StateMismatch`.
   public func restore(_ checkpoint: Checkpoint) throws {
+    guard checkpoint.progress.seed == session.seed else {
+      throw CheckpointUseError.otherRun("its seed is \(checkpoint.progress.seed)")
+    }
+    guard try checkpoint.optimizer?.settings == JSONValue(encoding: options) else {
+      throw CheckpointUseError.otherRun("its settings differ")
+    }
+    guard try checkpoint.fingerprints["train"] == data.train.fingerprint else {
+      throw CheckpointUseError.otherRun("its training data have another fingerprint")
+    }
     try model.load(checkpoint)
     try optimizer.load(checkpoint.optimizer?.tensors.pairs.map { (name: $0.0, tensor: $0.1) } ?? [])
     step = checkpoint.progress.step

@@ -3,10 +3,13 @@ import BulwarkTensor
 /// The membership inference attack (MIA) of SalUn's tables, `SVC_MIA`'s "confidence" entry: a support
 /// vector classifier on the probability of the true class.
 ///
-/// Members are the first n retained samples in stored order, others the first n test samples, n being
-/// the smaller of the two numbers; the value is the share of the forget set that is classified as *not*
-/// a member. The official code takes all test samples and needs at least as many retained ones; then n
-/// is theirs, and both agree.
+/// Members are n retained samples, others n test samples, n being the smaller of the two numbers; the
+/// value is the share of the forget set that is classified as *not* a member.
+///
+/// The official code takes the *first* n retained samples, which is a random draw only because CIFAR's
+/// files are shuffled: of an image folder it would be the first classes. Here the larger set is thinned
+/// to n evenly spaced order statistics of its confidences, which stand for the whole set and do not
+/// depend on the stored order.
 public struct ConfidenceAttack: Sendable, Hashable {
   /// How the penalty C of the classifier is chosen.
   public enum Penalty: Sendable, Hashable {
@@ -35,8 +38,8 @@ public struct ConfidenceAttack: Sendable, Hashable {
   ///
   /// - Parameters:
   ///   - forget: probability of the true class for each forgotten sample, in 0...1.
-  ///   - retain: the same for the retained samples, in stored order.
-  ///   - test: the same for test samples, in stored order.
+  ///   - retain: the same for the retained samples, in any order.
+  ///   - test: the same for test samples, in any order.
   /// - Returns: a share in 0...1, and n.
   /// - Complexity: about O(n²).
   public func efficacy(forget: [Double], retain: [Double], test: [Double]) -> (
@@ -46,7 +49,14 @@ public struct ConfidenceAttack: Sendable, Hashable {
     let classifier = SupportVectorClassifier(
       penalty: penaltyValue(samples: samples), gamma: 1)
     let isMember = classifier.classifies(
-      forget, first: Array(retain.prefix(samples)), second: Array(test.prefix(samples)))
+      forget, first: Self.thinned(retain, to: samples), second: Self.thinned(test, to: samples))
     return (Double(isMember.count { !$0 }) / Double(max(forget.count, 1)), samples)
+  }
+
+  /// The order statistics number ⌊(i + ½) · count / n⌋ for i in 0..<n: n values that are spread over a
+  /// sample as evenly as n of `count` can be; the sample itself, sorted, where n is `count`.
+  static func thinned(_ values: [Double], to number: Int) -> [Double] {
+    let sorted = values.sorted()
+    return (0..<number).map { sorted[(2 * $0 + 1) * sorted.count / (2 * number)] }
   }
 }

@@ -12,6 +12,8 @@ public struct SampleSummary: Sendable, Hashable, Codable {
   public let high: Double
   /// Number of seeds.
   public let seeds: Int
+  /// Whether `low` and `high` are an interval; both are the value itself where there is none.
+  public let hasInterval: Bool
 
   /// Summarizes one value a seed: mean ± t · s / √n with Student's t for n − 1 degrees of freedom.
   ///
@@ -27,6 +29,7 @@ public struct SampleSummary: Sendable, Hashable, Codable {
     let mean = values.reduce(0, +) / count
     self.mean = mean
     seeds = values.count
+    hasInterval = values.count > 1 || samples != nil
     guard values.count > 1 else {
       deviation = 0
       let ends = samples.map { SampleSummary.wilson(mean, samples: $0) } ?? (mean, mean)
@@ -49,7 +52,8 @@ public struct SampleSummary: Sendable, Hashable, Codable {
     let z = 1.959964
     let center = (share + z * z / (2 * n)) / (1 + z * z / n)
     let half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)).squareRoot()
-    return (max(0, center - half), min(1, center + half))
+    // Exact at the ends, where rounding would shut the share itself out.
+    return (share <= 0 ? 0 : max(0, center - half), share >= 1 ? 1 : min(1, center + half))
   }
 
   /// The 97.5 % quantile of Student's t: exact to four digits up to 30 degrees of freedom, by the

@@ -16,6 +16,10 @@ extension ForgettingReport {
       "recipe": .string(recipeDigest),
       "rows": .array(try rows.map { try json($0, before: before[$0.seed]) }),
       "summaries": .array(names.map(summaryJSON)),
+      "failures": .array(
+        failures.map {
+          ["name": .string($0.name), "seed": .unsigned($0.seed), "reason": .string($0.reason)]
+        }),
       "verdicts": .array(verdicts.map(JSONValue.string)),
       "legend": .array(Self.legend.map(JSONValue.string)),
     ]
@@ -70,10 +74,12 @@ extension ForgettingReport {
     return .object(members)
   }
 
+  /// One measurement of what is no share of samples has no interval.
   private static func json(_ summary: SampleSummary, unit: String) -> JSONValue {
     [
       "mean": .double(summary.mean), "std": .double(summary.deviation), "unit": .string(unit),
-      "interval_95": [.double(summary.low), .double(summary.high)], "seeds": .int(summary.seeds),
+      "interval_95": summary.hasInterval ? [.double(summary.low), .double(summary.high)] : .null,
+      "seeds": .int(summary.seeds),
     ]
   }
 

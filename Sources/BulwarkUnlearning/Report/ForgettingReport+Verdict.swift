@@ -3,11 +3,13 @@ import Foundation
 
 /// What the numbers mean, in words.
 extension ForgettingReport {
-  /// Warnings about forgetting too much or too little: UA or MIA outside Retrain's 95 % interval.
+  /// Warnings: methods that diverged, and forgetting too much or too little, that is UA or MIA outside
+  /// Retrain's 95 % interval.
   ///
-  /// - Returns: one sentence for each row and measure; empty without a reference.
+  /// - Returns: one sentence for each failure, and for each row and measure; of the second kind none
+  ///   without a reference.
   public var verdicts: [String] {
-    var sentences: [String] = []
+    var sentences = failures.map { "\($0.name), seed \($0.seed), has no result: \($0.reason)." }
     for name in names where name != Self.original && name != Self.reference {
       for definition in [Metric.unlearningAccuracy, Metric.miaEfficacy] {
         guard let own = summary(definition, of: name),

@@ -41,6 +41,23 @@ public struct ForgettingReport: Sendable {
     }
   }
 
+  /// A method that came to no model on one seed.
+  public struct Failure: Sendable, Hashable {
+    /// The method and its mask.
+    public var name: String
+    /// Seed of the run.
+    public var seed: UInt64
+    /// What happened, and what to do about it.
+    public var reason: String
+
+    /// Makes a record.
+    public init(name: String, seed: UInt64, reason: String) {
+      self.name = name
+      self.seed = seed
+      self.reason = reason
+    }
+  }
+
   /// Name of the row of the checkpoint that is unlearned from.
   public static let original = "original"
   /// Name of the row of the reference.
@@ -58,9 +75,15 @@ public struct ForgettingReport: Sendable {
   public var rows: [Row]
   /// Given labels of the training samples.
   public var labels: [Int]
+  /// The methods that came to no model.
+  public var failures: [Failure]
 
   /// Makes a report.
-  public init(originalDigest: String, recipeDigest: String, rows: [Row], labels: [Int]) {
+  public init(
+    originalDigest: String, recipeDigest: String, rows: [Row], labels: [Int],
+    failures: [Failure] = []
+  ) {
+    self.failures = failures
     self.originalDigest = originalDigest
     self.recipeDigest = recipeDigest
     self.rows = rows
@@ -82,7 +105,7 @@ public struct ForgettingReport: Sendable {
     }
     guard let first = found.first else { return nil }
     return SampleSummary(
-      found.map(\.value), samples: definition.unit == "fraction" ? first.count : nil)
+      found.map(\.value), samples: definition.isShareOfSamples ? first.count : nil)
   }
 
   /// The average gap of a row to Retrain: of means, and for each seed; nil without a reference.

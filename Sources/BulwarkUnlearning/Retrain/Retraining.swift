@@ -4,8 +4,8 @@ import BulwarkStore
 import BulwarkTensor
 import BulwarkTraining
 
-/// Retrain: a new model on the retain set alone, trained as the original was. What every other method
-/// is held against; it has never seen the forget set.
+/// Retrain: a new model on the retain set alone, by standard supervised training with the original's
+/// settings. What every other method is held against; it has never seen the forget set.
 public final class Retraining: UnlearningRun {
   /// The model that is trained.
   public var model: ImageClassifier { trainer.model }

@@ -125,6 +125,9 @@ public final class Unlearner: UnlearningRun {
     }
     if stage == .unlearn {
       try unlearn()
+      guard try model.hasFiniteState() else {
+        throw UnlearningError.notFinite("weights", at: "after the last step")
+      }
       stage = .done
       try session.keep(snapshot)
     }

@@ -19,14 +19,14 @@ public struct ShadowDesign: Sendable, Hashable {
   /// - Parameters:
   ///   - count: samples in the training set.
   ///   - share: share that is audited, 0...1; half of it is unlearned by each shadow.
-  ///   - shadows: an even number, at least 4, so that each of two normal distributions is fitted to
-  ///     at least one other shadow.
+  ///   - shadows: an even number, at least 6, so that each of two normal distributions is fitted to
+  ///     at least two shadows beside the attacked pair.
   ///   - key: of all draws.
   /// - Throws: `UnlearningError.setting`; `TensorError` when LibTorch is missing.
   public init(count: Int, share: Double, shadows: Int, key: RandomKey) throws {
-    guard shadows >= 4, shadows % 2 == 0 else {
+    guard shadows >= 6, shadows % 2 == 0 else {
       throw UnlearningError.setting(
-        "audit.shadows", expected: "an even number of at least 4", found: "\(shadows)")
+        "audit.shadows", expected: "an even number of at least 6", found: "\(shadows)")
     }
     let size = Int(share * Double(count))
     guard size >= 2, size < count else {

@@ -116,7 +116,7 @@ public final class HostTrainer {
     try loss.backward()
     try optimizer.step()
     try procedure.finish(pass)
-    lossSum += try loss.item()
+    lossSum += try TrainingError.finite(loss.item(), stage: Self.stage, step: step)
     return batch.indices.count
   }
 

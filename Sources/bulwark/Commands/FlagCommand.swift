@@ -88,6 +88,11 @@ struct FlagCommand: ToolCommand {
       "samples": .int(train.count), "flagged": .int(flagged.count),
       "suspected_classes": .array(names.map(JSONValue.string)),
     ]
+    if flagged.isEmpty {
+      console.note(
+        "note: the model disputes no label. One that was trained on the poisons without a defense agrees "
+          + "with them: rank with the checkpoint of a DBD run on the same data.")
+    }
     try console.finish(result) {
       let classes = names.isEmpty ? "" : ", all of them \(names.joined(separator: " or "))"
       var lines = [

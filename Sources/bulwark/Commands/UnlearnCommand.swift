@@ -53,7 +53,7 @@ struct UnlearnCommand: ToolCommand {
   @Option(help: "Number of seeds; random forget sets are drawn anew for each.")
   var seeds: Int?
 
-  @Option(help: "Attack unlearning with U-LiRA and this many shadow models (even, at least 4).")
+  @Option(help: "Attack unlearning with U-LiRA and this many shadow models (even, at least 6).")
   var shadows: Int?
 
   @Option(help: "Manifest (poison.json) of the attack whose success is measured.")

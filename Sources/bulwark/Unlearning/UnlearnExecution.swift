@@ -12,12 +12,14 @@ struct UnlearnExecution {
 
   private var console: Console { run.console }
 
-  /// Runs everything that is left.
+  /// Runs everything that is left. A method that diverges is named in the report; the others go on.
   ///
-  /// - Throws: `EarlyExit` with status 75 when a signal came; the checkpoint is written then.
+  /// - Throws: `EarlyExit` with status 75 when a signal came; the checkpoint is written then. The error
+  ///   of the last method when every one diverged.
   func callAsFunction() throws -> ForgettingReport {
     Interruption.install(.finishStep)
     var rows: [ForgettingReport.Row] = []
+    var failures: [ForgettingReport.Failure] = []
     for seed in run.seeds {
       let input = try run.input(seed: seed)
       console.note(
@@ -30,11 +32,24 @@ struct UnlearnExecution {
         order.removeAll { $0 == reference }
         order.insert(reference, at: 0)
       }
-      for row in order { rows.append(try perform(row, input, seed: seed)) }
+      for row in order {
+        do {
+          rows.append(try perform(row, input, seed: seed))
+        } catch let error as UnlearningError {
+          guard case .notFinite = error else { throw error }
+          console.clearProgress()
+          console.note("\(row.name), seed \(seed): \(error.summary); \(error.remedy)")
+          failures.append(
+            .init(name: row.name, seed: seed, reason: "\(error.summary); \(error.remedy)"))
+          let isLast = seed == run.seeds.last && row == order.last
+          let references = [ForgettingReport.original, ForgettingReport.reference]
+          if isLast, rows.allSatisfy({ references.contains($0.name) }) { throw error }
+        }
+      }
     }
     return ForgettingReport(
       originalDigest: run.originalDigest, recipeDigest: run.resolved.digest,
-      rows: withTimeShares(rows), labels: run.bundle.train.labels)
+      rows: withTimeShares(rows), labels: run.bundle.train.labels, failures: failures)
   }
 
   /// Where the checkpoint of a row is written.

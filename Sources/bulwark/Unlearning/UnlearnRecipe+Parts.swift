@@ -77,8 +77,8 @@ extension UnlearnRecipe {
     try require(relearning.epochs.allSatisfy { $0 >= 1 }, "relearning.epochs", "at least 1 each")
     try relearning.training.validate("relearning.training")
     try require(
-      audit.shadows == 0 || (audit.shadows >= 4 && audit.shadows % 2 == 0), "audit.shadows",
-      "0, or an even number of at least 4")
+      audit.shadows == 0 || (audit.shadows >= 6 && audit.shadows % 2 == 0), "audit.shadows",
+      "0, or an even number of at least 6")
     try require(audit.share > 0 && audit.share < 1, "audit.share", "between 0 and 1")
     try mask.validate()
     try settings.validate()

@@ -54,7 +54,7 @@ struct UnlearnRecipe: SeededRecipe, Equatable {
 
   /// Settings of U-LiRA.
   struct AuditSettings: Codable, Equatable {
-    /// Shadow models, an even number of at least 4; 0 leaves the audit out.
+    /// Shadow models, an even number of at least 6; 0 leaves the audit out.
     var shadows = 0
     /// Share of the training set that is audited; each shadow unlearns half of it.
     var share = 0.2

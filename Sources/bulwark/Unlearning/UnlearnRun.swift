@@ -51,6 +51,7 @@ struct UnlearnRun {
       try manifest.map { try $0.poisoner().triggeredTest(test) }
     }
     let source = try UnlearnRun.trainRecipe(of: loaded.checkpoint, recipe, console: console)
+    try UnlearnRun.refuseStandIn(for: loaded.checkpoint, recipe, source: source)
     retrain = source?.standard ?? recipe.retrain
     views = (source?.augmentation ?? recipe.augmentation).weakSteps
   }
@@ -77,6 +78,22 @@ struct UnlearnRun {
     console.note(
       "note: the checkpoint holds no training recipe; random views and Retrain follow this recipe")
     return nil
+  }
+
+  /// Retrain must be what the checkpoint was: no undefended model stands in for one that DBD trained.
+  private static func refuseStandIn(
+    for checkpoint: Checkpoint, _ recipe: UnlearnRecipe, source: TrainRecipe?
+  ) throws {
+    let needsRetrain =
+      try recipe.reference == .retrain || recipe.audit.shadows > 0
+      || recipe.rows().contains { !$0.method.startsFromCheckpoint }
+    guard needsRetrain, source != nil, checkpoint.indexSets["labeled_pool"] != nil else { return }
+    throw ToolError.usage(
+      "\(recipe.checkpoint) was trained with DBD, but Retrain trains an undefended model, which is "
+        + "no reference for it.",
+      remedy:
+        "Unlearn from an undefended checkpoint, leave the reference out, or say how Retrain is "
+        + "to be trained with --set training=recipe and the settings under retrain.")
   }
 
   /// The data and the forget set of one seed.
