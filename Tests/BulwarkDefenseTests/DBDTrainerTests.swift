@@ -165,7 +165,46 @@ struct DBDTrainerTests {
       }
     }
     #expect(names.contains("self_supervision/train_loss"))
+    #expect(names.contains("self_supervision/neighbor_agreement"))
+    #expect(names.contains("self_supervision/filter_precision"))
     #expect(run.split?.labeled.count == 80)
+  }
+
+  @Test(
+    "Every stage leaves a histogram of losses and the counts of every class, also after a resume")
+  func stageRecords() throws {
+    let run = try trainer(TrainingSession(seed: 2), options())
+    _ = try run.run()
+    #expect(Set(run.stageRecords.keys) == ["self_supervision", "head", "semi_supervision"])
+    func counts(_ stage: String, _ key: String) throws -> [Int] {
+      try #require(try run.stageRecords[stage]?[key]?.decode(as: [Int].self))
+    }
+    let poisons = try #require(try patchedDigits().knownPoisons)
+    for stage in run.stageRecords.keys {
+      #expect(try counts(stage, "samples").reduce(0, +) == 160)
+      #expect(try counts(stage, "poisons").reduce(0, +) == poisons.count)
+      #expect(try counts(stage, "class_samples").reduce(0, +) == 160)
+      for (all, labeled) in zip(
+        try counts(stage, "class_samples"), try counts(stage, "class_labeled"))
+      {
+        #expect(labeled <= all)
+      }
+    }
+    #expect(try counts("semi_supervision", "class_labeled").reduce(0, +) == 80)
+    let again = try trainer(TrainingSession(seed: 2), options())
+    try again.restore(try run.snapshot())
+    #expect(again.stageRecords == run.stageRecords)
+  }
+
+  @Test("A histogram counts each score in its bin, the last of which is open")
+  func histogram() throws {
+    let ranking = SuspicionRanking(
+      scores: [0, 0.49, 0.5, 13.9, 99], predicted: [0, 0, 0, 0, 0], labels: [0, 1, 1, 1, 0])
+    let record = StageRecord(
+      ranking, by: .loss, labeled: [0, 1], classCount: 2, knownPoisons: [2, 4])
+    #expect(record.histogram.first == 2 && record.histogram[1] == 1 && record.histogram.last == 2)
+    #expect(record.poisonHistogram?[1] == 1 && record.poisonHistogram?.last == 1)
+    #expect(record.classCounts == [2, 3] && record.labeledClassCounts == [1, 1])
   }
 
   @Test("The evidence at the end is of the pool that was trained on")

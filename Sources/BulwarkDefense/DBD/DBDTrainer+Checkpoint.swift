@@ -28,6 +28,7 @@ extension DBDTrainer {
         ("value", try Tensor(suspectedClasses))
       ])
     }
+    if !stageRecords.isEmpty { checkpoint.notes = ["stage_records": .object(stageRecords)] }
     if let split { checkpoint.indexSets["labeled_pool"] = split.labeled }
     if let known = data.knownPoisons { checkpoint.indexSets["poisoned"] = known }
     return checkpoint
@@ -70,6 +71,7 @@ extension DBDTrainer {
     history = MetricHistory(checkpoint.history)
     lossSum = try checkpoint.states["loss_sum"]?["value"]?.item() ?? 0
     suspectedClasses = try checkpoint.suspectedClasses()
+    if case .object(let records)? = checkpoint.notes["stage_records"] { stageRecords = records }
     split = checkpoint.indexSets["labeled_pool"].map {
       LossSplit(labeled: $0, total: data.train.count)
     }

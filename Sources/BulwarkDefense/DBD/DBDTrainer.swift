@@ -38,6 +38,9 @@ public final class DBDTrainer {
   /// `DBDOptions.Filter.suspectThreshold` is 0 or no class stood out.
   public internal(set) var suspectedClasses: [Int] = []
 
+  /// Histograms and class counts after each stage that is over, as `StageRecord.json`, by its name.
+  public internal(set) var stageRecords: [String: JSONValue] = [:]
+
   let data: TrainingData
   let options: DBDOptions
   let session: TrainingSession
@@ -81,7 +84,10 @@ public final class DBDTrainer {
   /// - Throws: `TrainingInterrupted` after a checkpoint when the session was asked to stop.
   public func run() throws -> [MetricValue] {
     if stage == .selfSupervision {
-      if options.selfSupervision.enabled { try runSelfSupervision() }
+      if options.selfSupervision.enabled {
+        try runSelfSupervision()
+        try measureFeatures()
+      }
       try enter(.head)
     }
     if stage == .head {
@@ -118,7 +124,28 @@ public final class DBDTrainer {
 
   func measure(at stage: Stage) throws {
     for value in try data.evaluator.measure(model, session: session) { record(value, at: stage) }
-    for value in evidence(try currentRanking(epoch: -1)) { record(value, at: stage) }
+    record(try currentRanking(epoch: -1), by: .loss, at: stage)
+  }
+
+  /// After stage 1 there is no head to measure: the features are judged by the votes of neighbors.
+  private func measureFeatures() throws {
+    let ranking = try neighborRanking(epoch: 0)
+    let agreed = zip(ranking.predicted, ranking.labels).count { $0 == $1 }
+    record(
+      MetricValue(
+        Metric.neighborAgreement, Double(agreed) / Double(data.train.count), count: data.train.count
+      ),
+      at: .selfSupervision)
+    record(ranking, by: .neighbors, at: .selfSupervision)
+  }
+
+  private func record(_ ranking: SuspicionRanking, by score: StageRecord.Score, at stage: Stage) {
+    for value in evidence(ranking) { record(value, at: stage) }
+    stageRecords[stage.rawValue] =
+      StageRecord(
+        ranking, by: score, labeled: pool(of: ranking).labeled, classCount: data.train.classCount,
+        knownPoisons: data.knownPoisons
+      ).json()
   }
 
   /// What is known about a ranking and about the labeled pool: the pool of the newest epoch of stage 3, or
@@ -127,8 +154,10 @@ public final class DBDTrainer {
   /// - Parameter ranking: of the training samples.
   /// - Returns: as `SuspicionRanking.evidence`; empty where the poisons are not known.
   public func evidence(_ ranking: SuspicionRanking) -> [MetricValue] {
-    ranking.evidence(
-      knownPoisons: data.knownPoisons,
-      split: split ?? LossSplit(ranking, count: labeledCount(epoch: 0), perClass: false))
+    ranking.evidence(knownPoisons: data.knownPoisons, split: pool(of: ranking))
+  }
+
+  private func pool(of ranking: SuspicionRanking) -> LossSplit {
+    split ?? LossSplit(ranking, count: labeledCount(epoch: 0), perClass: false)
   }
 }

@@ -88,12 +88,19 @@ public enum Metric {
       + "with probability above 0.8",
     source: "Bulwark, Docs/DBD.md")
 
+  /// How well the features of stage 1 know the given labels.
+  public static let neighborAgreement = MetricDefinition(
+    name: "neighbor_agreement", unit: "fraction", direction: .higher,
+    formula: "share of the training samples whose given label wins the weighted vote of their "
+      + "nearest neighbors in feature space",
+    source: "weighted k-nearest-neighbor test, Wu et al. 2018")
+
   /// Every definition.
   public static let all =
     [
       cleanAccuracy, attackSuccessRate, robustAccuracy, trainAccuracy, trainLoss, filterPrecision,
       flaggedPrecision, flaggedRecall, poisonsInLabeledPool, poisonShareOfLabeledPool,
-      suspicionAUC, classContradiction,
+      suspicionAUC, classContradiction, neighborAgreement,
     ] + unlearning + watermark + removal
 }
 

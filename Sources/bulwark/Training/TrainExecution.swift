@@ -24,6 +24,8 @@ struct TrainExecution {
     var history: MetricHistory
     /// Names of the classes that the run took for the target of an attack; nil where it did not look.
     var suspected: [String]?
+    /// Histograms and class counts of DBD's stages.
+    var records: [String: JSONValue] = [:]
   }
 
   /// Trains, and gives the result object and its text.
@@ -92,7 +94,8 @@ struct TrainExecution {
       values += try flag(trainer, session: session, path: path, into: &result)
     }
     return Outcome(
-      method: method, values: values, history: trainer.history, suspected: suspected(by: trainer))
+      method: method, values: values, history: trainer.history, suspected: suspected(by: trainer),
+      records: (trainer as? DBDTrainer)?.stageRecords ?? [:])
   }
 
   /// Writes the ranked list of a DBD run, and the flagged positions into its checkpoint.
@@ -159,6 +162,7 @@ struct TrainExecution {
       ]
     }
     var details: [String: JSONValue] = ["stages": .object(stages.mapValues(JSONValue.object))]
+    if !outcome.records.isEmpty { details["stage_records"] = .object(outcome.records) }
     if let suspected = outcome.suspected {
       details["suspected_classes"] = .array(suspected.map(JSONValue.string))
     }
