@@ -29,17 +29,20 @@ public struct IngrainerReport: Hashable, Sendable, Codable {
   /// - Parameters:
   ///   - ingrainer: in evaluation mode.
   ///   - feed: its carriers.
-  ///   - clean: ordinary images; the first 2,000 count.
+  ///   - clean: ordinary images; at most `limit` count, balanced over the classes.
   ///   - normalization: of the task.
   ///   - steps: of its training.
+  ///   - limit: clean images that are asked about at most.
   ///   - session: device and precision.
   /// - Throws: `TensorError`.
   init(
     _ ingrainer: ImageClassifier, _ feed: CarrierFeed, clean: ImageDataset,
-    _ normalization: Normalize, steps: Int, session: TrainingSession
+    _ normalization: Normalize, steps: Int, limit: Int = 2000, session: TrainingSession
   ) throws {
     carrierAccuracy = try Self.accuracy(ingrainer, feed, session: session)
-    let sample = try clean.subset(Array(0..<min(2000, clean.count)))
+    // Never by position: folders store one class after the other.
+    let sample = try clean.subset(
+      SampleSelection.balanced(labels: clean.labels, classCount: clean.classCount, limit: limit))
     let logits = try ingrainer.logits(of: sample, normalization, session: session)
     let probabilities = try logits.softmax(1)
     let classes = logits.shape[1]

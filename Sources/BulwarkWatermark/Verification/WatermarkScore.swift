@@ -165,7 +165,8 @@ extension WatermarkKey {
   ///   - normalization: the suspect's.
   ///   - access: what may be asked; a scheme that marks weights always reads them, and a signal in soft
   ///     answers always needs them.
-  ///   - probe: ordinary images, for signals in soft answers; the first 1,000 count.
+  ///   - probe: ordinary images, for signals in soft answers; at most 1,000 count, balanced over the
+  ///     classes.
   /// - Returns: the score, ready to be asked about any model.
   /// - Throws: `WatermarkError` when the key is incomplete; `TensorError`.
   public func score(normalization: Normalize, access: SuspectAccess, probe: ImageDataset) throws
@@ -173,7 +174,9 @@ extension WatermarkKey {
   {
     if let place = mark.bits { return BitScore(place: place, secret: secret) }
     if let signal = mark.signal {
-      let sample = try probe.subset(Array(0..<min(1000, probe.count)))
+      // Never by position: folders store one class after the other.
+      let sample = try probe.subset(
+        SampleSelection.balanced(labels: probe.labels, classCount: probe.classCount, limit: 1000))
       return SignalScore(
         signal: signal, secret: secret, probe: sample, normalization: normalization)
     }
