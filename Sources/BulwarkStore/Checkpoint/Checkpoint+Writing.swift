@@ -7,13 +7,14 @@ extension Checkpoint {
   ///   - path: the file; its folder must exist.
   ///   - overwrite: whether an existing file may be replaced; it stays intact until the new one is
   ///     complete on the disk.
+  ///   - isPrivate: whether nobody but the owner may read it (mode 0600), whatever was there before.
   /// - Throws: ``StoreError`` of kind `exists`, `cannotCreate`, `writeFailed` or `invalidName`, and
   ///   `TensorError` when a tensor cannot be copied from its device.
-  public func write(to path: String, overwrite: Bool = false) throws {
+  public func write(to path: String, overwrite: Bool = false, isPrivate: Bool = false) throws {
     try SealedWriter.write(
       path, kind: Checkpoint.kind, format: Checkpoint.format,
       producer: codeVersion.isEmpty ? Checkpoint.producer : "Bulwark \(codeVersion)",
-      overwrite: overwrite
+      overwrite: overwrite, isPrivate: isPrivate
     ) { writer in
       try writer.put(weights, below: ["model"])
       try write(json: architecture, at: ["architecture"], with: writer)

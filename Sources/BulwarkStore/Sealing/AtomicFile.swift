@@ -12,19 +12,24 @@ public enum AtomicFile {
   ///   - data: the whole content.
   ///   - path: the file; its folder must exist.
   ///   - overwrite: whether an existing file may be replaced.
+  ///   - isPrivate: whether nobody but the owner may read it (mode 0600), whatever was there before.
   /// - Throws: ``StoreError`` of kind `exists`, `cannotCreate` or `writeFailed`.
-  public static func write(_ data: Data, to path: String, overwrite: Bool = false) throws {
-    try replace(path, overwrite: overwrite) { temporary in
-      let file = try FileDescriptor(creating: temporary, shownAs: path)
+  public static func write(
+    _ data: Data, to path: String, overwrite: Bool = false, isPrivate: Bool = false
+  ) throws {
+    try replace(path, overwrite: overwrite, isPrivate: isPrivate) { temporary in
+      let file = try FileDescriptor(creating: temporary, shownAs: path, isPrivate: isPrivate)
       try data.withUnsafeBytes { try file.write($0, at: 0) }
       try file.flush()
     }
   }
 
   /// Makes a file through `body`, which gets the path of a temporary file that does not exist yet
-  /// and must leave it complete and flushed.
+  /// and must leave it complete and flushed. A private file ends with mode 0600; `body` must see to
+  /// that itself before it writes what others may not read.
   public static func replace<Result>(
-    _ path: String, overwrite: Bool, _ body: (_ temporary: String) throws -> Result
+    _ path: String, overwrite: Bool, isPrivate: Bool = false,
+    _ body: (_ temporary: String) throws -> Result
   ) throws -> Result {
     let target = destination(path)
     if !overwrite && exists(target) { throw existsError(path) }
@@ -38,7 +43,11 @@ public enum AtomicFile {
     let temporary = "\(folder)/\(temporaryPrefix(name))\(getpid())-\(UInt64.random(in: 0 ... .max))"
     do {
       let result = try body(temporary)
-      if overwrite { keepPermissions(from: target, to: temporary) }
+      if isPrivate {
+        chmod(temporary, 0o600)
+      } else if overwrite {
+        keepPermissions(from: target, to: temporary)
+      }
       try rename(temporary, to: target, shownAs: path, overwrite: overwrite)
       FileDescriptor.flushFolder(folder)
       return result

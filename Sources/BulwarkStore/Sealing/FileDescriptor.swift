@@ -7,10 +7,10 @@ final class FileDescriptor: Sendable {
   /// Path for messages.
   let name: String
 
-  /// Creates a file that does not exist yet.
-  init(creating path: String, shownAs name: String) throws {
+  /// Creates a file that does not exist yet; others may not even read a private one.
+  init(creating path: String, shownAs name: String, isPrivate: Bool = false) throws {
     self.name = name
-    number = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    number = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, isPrivate ? 0o600 : 0o666)
     if number < 0 {
       throw StoreError(
         .cannotCreate, file: name, expected: "a new file", found: "a refusal",

@@ -24,11 +24,13 @@ final class SealedWriter {
   /// Writes a file whose content `body` provides; see ``AtomicFile`` for the promises.
   static func write(
     _ path: String, kind: String, format: String, producer: String, overwrite: Bool,
-    _ body: (SealedWriter) throws -> Void
+    isPrivate: Bool = false, _ body: (SealedWriter) throws -> Void
   ) throws {
-    try AtomicFile.replace(path, overwrite: overwrite) { temporary in
+    try AtomicFile.replace(path, overwrite: overwrite, isPrivate: isPrivate) { temporary in
       let content = HDF5File(
         handle: try .createFile(temporary, shownAs: path, userBlock: Seal.size))
+      // The file is still empty.
+      if isPrivate { chmod(temporary, 0o600) }
       let file = try FileDescriptor(opening: temporary, shownAs: path, writing: true)
       do {
         let writer = SealedWriter(file: path, root: content.root, descriptor: file)

@@ -16,8 +16,15 @@ protocol ToolRecipe: Codable {
   mutating func take(seed: UInt64)
   /// Other defaults that the settings ask for; nil for none.
   var startingPoint: Self? { get }
+  /// The recipe as it may be written down: whatever is secret is replaced by a digest.
+  var withoutSecrets: Self { get }
   /// Checks what would otherwise go wrong deep inside a run.
   func validate() throws
+}
+
+extension ToolRecipe {
+  /// Most recipes have no secrets.
+  var withoutSecrets: Self { self }
 }
 
 /// A recipe whose random numbers hang on a seed.
@@ -41,7 +48,7 @@ protocol RecipeJob {
 /// A recipe with every setting filled in, and the text that says so.
 struct ResolvedRecipe<Recipe: ToolRecipe> {
   let recipe: Recipe
-  /// All settings as YAML with sorted keys: what is stored in the checkpoint.
+  /// All settings but secrets as YAML with sorted keys: what is stored in run folder and checkpoint.
   let text: String
 
   /// `sha256:` and the digest of the text.
@@ -63,7 +70,7 @@ struct ResolvedRecipe<Recipe: ToolRecipe> {
     try adjust(&recipe)
     try recipe.validate()
     self.recipe = recipe
-    text = try RecipeTree(defaults: recipe).yaml()
+    text = try RecipeTree(defaults: recipe.withoutSecrets).yaml()
   }
 
   private static func overlaid(_ defaults: Recipe, file: String?, overrides: [String]) throws

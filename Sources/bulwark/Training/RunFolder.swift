@@ -37,13 +37,13 @@ struct RunFolder {
   }
 
   /// Takes the folder for a new run whose recipe is `text`; without `resume`, the files `stale` of an
-  /// earlier one go.
-  func open(_ text: String, resume: Bool, stale: [String]) throws {
+  /// earlier one go. The copy of a private recipe is for its owner's eyes alone.
+  func open(_ text: String, resume: Bool, stale: [String], isPrivate: Bool = false) throws {
     try OutputFile.makeFolder(path)
     if !resume {
       for file in stale { try? FileManager.default.removeItem(atPath: file) }
     }
-    try AtomicFile.write(Data(text.utf8), to: recipe, overwrite: true)
+    try AtomicFile.write(Data(text.utf8), to: recipe, overwrite: true, isPrivate: isPrivate)
   }
 
   private static func changedLines(from old: String, to new: String) -> String {

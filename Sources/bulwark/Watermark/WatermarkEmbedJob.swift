@@ -6,15 +6,15 @@ import Foundation
 
 /// What `watermark embed` and `run` share: check, estimate or train, report.
 ///
-/// The run folder holds `model.h5`, which may be released; `key.json` (mode 0600) and `training.h5`, which
-/// may not.
+/// The run folder holds `model.h5`, which may be released; `key.json` and `training.h5`, which may not, and
+/// the recipe without its secret: all three of mode 0600.
 struct WatermarkEmbedJob: RecipeJob {
   let command: String
   let resolved: ResolvedRecipe<WatermarkEmbedRecipe>
   let options: RunOptions
   let console: Console
 
-  private var recipe: WatermarkEmbedRecipe { resolved.recipe }
+  var recipe: WatermarkEmbedRecipe { resolved.recipe }
 
   func perform() throws {
     try options.refuseOrigin(remedy: "Leave it out.")
@@ -26,13 +26,19 @@ struct WatermarkEmbedJob: RecipeJob {
       threads: recipe.threads, precision: recipe.precision, interval: recipe.checkpointInterval,
       skipBad: options.skipBad, console: console)
     let key = try key(task, folder)
+    if recipe.isPublished {
+      console.note(
+        "warning: the secret \(recipe.secret) is published: everybody can make this key, which proves "
+          + "nothing. For experiments alone.")
+    }
     if options.dryRun {
       try WatermarkDryRun(job: self, task: task, key: key, console: console).report()
       return
     }
+    if !options.resume { try setAside(folder) }
     try folder.open(
       resolved.text, resume: options.resume,
-      stale: ["training.h5", "model.h5", "result.json"].map(folder.file))
+      stale: ["training.h5", "model.h5", "result.json"].map(folder.file), isPrivate: true)
     // Before the first step: a stopped run must go on with the same secret.
     try key.write(to: folder.file("key.json"), overwrite: true)
     let trainer = try train(task, key, folder)
@@ -54,26 +60,6 @@ struct WatermarkEmbedJob: RecipeJob {
       training: recipe.training, augmentation: task.augmentation, session: session)
   }
 
-  /// The key of the run: that of the folder when it goes on, else a new one.
-  private func key(_ task: WatermarkTask, _ folder: RunFolder) throws -> WatermarkKey {
-    let path = folder.file("key.json")
-    if options.resume, FileManager.default.fileExists(atPath: path) {
-      return try WatermarkKey(reading: path)
-    }
-    let scheme = recipe.scheme
-    let mark = MarkDescription(
-      scheme: scheme,
-      carriers: scheme.hasCarriers ? recipe.watermark.carriers.resolved(scheme.ownFamily) : nil,
-      bits: scheme == .uchida ? try recipe.watermark.uchida.place(in: architecture(task)) : nil,
-      signal: scheme == .coswm ? recipe.watermark.coswm.signal : nil)
-    return try WatermarkKey(
-      secret: recipe.resolvedSecret() ?? .random(), owner: recipe.owner, mark: mark,
-      train: task.data.train,
-      facts: WatermarkKey.Facts(
-        version: ToolVersion.current, recipe: resolved.digest,
-        created: ISO8601DateFormatter().string(from: Date())))
-  }
-
   private func train(_ task: WatermarkTask, _ key: WatermarkKey, _ folder: RunFolder) throws
     -> HostTrainer
   {
@@ -86,7 +72,7 @@ struct WatermarkEmbedJob: RecipeJob {
         var complete = checkpoint
         complete.recipe = resolved.text
         complete.codeVersion = ToolVersion.current
-        try complete.write(to: path, overwrite: true)
+        try complete.write(to: path, overwrite: true, isPrivate: true)
       })
     let trainer = try trainer(task, key, session: session)
     if FileManager.default.fileExists(atPath: path) {
@@ -111,6 +97,7 @@ struct WatermarkEmbedJob: RecipeJob {
   private func finish(_ task: WatermarkTask, _ trainer: HostTrainer, _ folder: RunFolder) throws {
     let key = try trainer.sealedKey()
     guard let commitment = try key.commitment() else { preconditionFailure("the key is sealed") }
+    try setAside(folder, unless: commitment)
     try key.write(to: folder.file("key.json"), overwrite: true)
     var released = try trainer.released(commitment)
     released.codeVersion = ToolVersion.current

@@ -1,3 +1,4 @@
+import BulwarkStore
 import BulwarkTraining
 import BulwarkWatermark
 
@@ -29,7 +30,8 @@ struct WatermarkEmbedRecipe: SeededRecipe, Equatable {
   /// Whose mark it is; part of the commitment.
   var owner = ""
   /// Where the secret comes from: empty draws a new one, 64 hexadecimal digits give it, `test:NAME` makes
-  /// a published one for experiments that others are to repeat.
+  /// a published one for experiments that others are to repeat. In the copy of a run folder the digits are
+  /// replaced by `sha256:` and a digest: that run can go on, its key has the secret.
   var secret = ""
   /// Settings of the schemes.
   var watermark = WatermarkOptions()
@@ -48,7 +50,40 @@ struct WatermarkEmbedRecipe: SeededRecipe, Equatable {
     try WatermarkTask.validate(threads: threads, interval: checkpointInterval, model: model)
     try WatermarkTask.validate(training)
     try watermark.validate(scheme)
-    _ = try resolvedSecret()
+    if !hasOnlyDigest { _ = try resolvedSecret() }
+  }
+
+  /// Whether this is the copy of a run folder, without the secret itself.
+  var hasOnlyDigest: Bool { Commitment(parsing: secret) != nil }
+
+  /// Whether everybody can make the key.
+  var isPublished: Bool { secret.hasPrefix("test:") }
+
+  var withoutSecrets: WatermarkEmbedRecipe {
+    guard let given = WatermarkSecret(hexadecimal: secret) else { return self }
+    var copy = self
+    copy.secret = Self.digest(of: given)
+    return copy
+  }
+
+  /// Throws unless a key has the secret that the recipe gives or describes; any will do for a recipe
+  /// that leaves the secret to chance.
+  ///
+  /// - Throws: `ToolError.usage`; `RecipeError.unfit`.
+  func check(_ key: WatermarkKey, path: String) throws {
+    let fits =
+      try hasOnlyDigest
+      ? Self.digest(of: key.secret) == secret : resolvedSecret().map { $0 == key.secret } ?? true
+    guard fits else {
+      throw ToolError.usage(
+        "The key in \(path) has another secret than the recipe.",
+        remedy: "Put the run's own key back, or leave the secret out.")
+    }
+  }
+
+  /// A secret has 256 bits: its digest tells nobody what it is.
+  private static func digest(of secret: WatermarkSecret) -> String {
+    "sha256:\(SHA256Digest(of: "bulwark watermark secret of a recipe \(secret.hexadecimal)"))"
   }
 
   /// The secret that the recipe gives; nil when a new one is to be drawn.
