@@ -163,6 +163,15 @@ struct RemovalStressTests {
     #expect(report.failures.first?.reason.contains("infinite or not a number") == true)
   }
 
+  @Test("A surrogate whose answers are no numbers is named, and the others go on")
+  func notFinite() throws {
+    let report = try run(suite(["noise:strength=1e30", "prune-0.1"]))
+    #expect(report.rows.map(\.attack) == ["none", "prune-0.1"])
+    #expect(report.failures.map(\.attack) == ["noise:strength=1e30"])
+    #expect(report.failures.first?.reason.contains("infinite or not a number") == true)
+    _ = try report.json().text()
+  }
+
   @Test("Without test images there is nothing to measure")
   func noTest() throws {
     let stolen = try StolenModel.shared.get()

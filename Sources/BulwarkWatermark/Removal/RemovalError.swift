@@ -14,6 +14,8 @@ public enum RemovalError: BulwarkError, Equatable {
   case otherImagesMissing(attack: String)
   /// A loss that is infinite or not a number.
   case notFinite(attack: String, epoch: Int)
+  /// Answers that are infinite or not a number: the attack has left no model.
+  case answersNotFinite(attack: String)
   /// The images cannot be used: why.
   case images(String)
 
@@ -29,6 +31,8 @@ public enum RemovalError: BulwarkError, Equatable {
       "\(attack) needs images that the owner did not train on, and there are none"
     case .notFinite(let attack, let epoch):
       "the loss of \(attack) became infinite or not a number in epoch \(epoch + 1)"
+    case .answersNotFinite(let attack):
+      "the answers of the model after \(attack) are infinite or not a number"
     case .images(let reason): reason
     }
   }
@@ -41,14 +45,15 @@ public enum RemovalError: BulwarkError, Equatable {
     case .notASetting, .unfit: "write for example distillation:width=8,temperature=4"
     case .otherImagesMissing: "give them with --other-data, or leave the attack out"
     case .notFinite: "use a smaller learning rate"
+    case .answersNotFinite: "use a milder attack"
     case .images: "give other images"
     }
   }
 
-  /// Usage for names and settings, bad data for images, failure for a diverged run.
+  /// Usage for names and settings, bad data for images, failure for a run or a model that diverged.
   public var category: ErrorCategory {
     switch self {
-    case .notFinite: .failure
+    case .notFinite, .answersNotFinite: .failure
     case .images: .badData
     default: .usage
     }

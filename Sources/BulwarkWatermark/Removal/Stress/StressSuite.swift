@@ -170,7 +170,11 @@ private struct Meter {
     _ model: ImageClassifier, attack: String, settings: JSONValue, remark: String,
     before: StressReport.Row?
   ) throws -> StressReport.Row {
-    let answers = try model.predictions(of: test, normalization, session: session)
+    let logits = try model.logits(of: test, normalization, session: session)
+    guard try logits.isFinite().to(.float32).min().item() == 1 else {
+      throw RemovalError.answersNotFinite(attack: attack)
+    }
+    let answers = try logits.argmax(1).integers()
     var counts = [Int](repeating: 0, count: test.classCount)
     for answer in answers { counts[answer] += 1 }
     let shares = counts.map { Double($0) / Double(test.count) }
@@ -184,7 +188,7 @@ private struct Meter {
       accuracy: accuracy, accuracyChange: change,
       // Exactly the margin is allowed, also where 0.95 - 0.90 is a little more than 0.05.
       losesTooMuch: change < -margin - 1e-9,
-      readings: try readings(model), ownWithOriginalLastLayer: nil, classShares: shares,
+      readings: try readings(model, attack: attack), ownWithOriginalLastLayer: nil, classShares: shares,
       classPriorShift: changes[shifted], shiftedClass: shifted, seconds: 0, seed: 0)
   }
 
@@ -200,15 +204,21 @@ private struct Meter {
       try mended.head.weight.copy(from: model.head.weight)
       try mended.head.bias.copy(from: model.head.bias)
     }
-    return try own.score.score(mended, session: session)
+    return try own.score.score(mended, session: session).flatMap { $0.isFinite ? $0 : nil }
   }
 
   /// Every key's statistic; the owner's with its rank among all others.
-  private func readings(_ model: ImageClassifier) throws -> [StressReport.Reading] {
+  private func readings(_ model: ImageClassifier, attack: String) throws
+    -> [StressReport.Reading]
+  {
     var readings = try marks.map { mark in
       StressReport.Reading(
         key: mark.name, role: mark.role, score: mark.score.name,
         value: try mark.score.score(model, session: session))
+    }
+    // Answers to carriers can overflow where those to clean images do not, and JSON has no such number.
+    guard readings.allSatisfy({ $0.value?.isFinite != false }) else {
+      throw RemovalError.answersNotFinite(attack: attack)
     }
     guard !nulls.isEmpty, let own = readings.firstIndex(where: { $0.role == .own }),
       let observed = readings[own].value
