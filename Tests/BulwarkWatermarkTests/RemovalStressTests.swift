@@ -15,13 +15,18 @@ struct RemovalStressTests {
     "prune-0.1", "prune-0.9", "distillation-half:epochs=2,batch_size=50", "quantize-8",
   ]
 
-  private func suite(_ texts: [String] = texts, context: String = "") throws -> StressSuite {
+  private func suite(
+    _ texts: [String] = texts, context: String = "", own: ImageDataset? = nil
+  ) throws -> StressSuite {
     let stolen = try StolenModel.shared.get()
+    let own = try own ?? stolen.carriers
+    func mark(_ name: String, _ role: StressMark.Role, _ set: ImageDataset) throws -> StressMark {
+      StressMark(name, role: role, score: stolen.score(set), contents: try set.fingerprint)
+    }
     return StressSuite(
       attacks: try texts.map(stolen.attack),
       marks: [
-        StressMark("own", role: .own, score: stolen.score(stolen.carriers)),
-        StressMark("other", role: .foreign, score: stolen.score(stolen.foreignCarriers)),
+        try mark("own", .own, own), try mark("other", .foreign, stolen.foreignCarriers),
       ], nulls: [[0, 0.1], [0.2, 0.1]], context: context)
   }
 
@@ -116,6 +121,12 @@ struct RemovalStressTests {
     _ = try run(suite(["prune-0.1"], context: "other"), store: store) {
       if $1 { kept.append($0.attack) }
     }
+    #expect(kept.isEmpty)
+    // Nor what was measured with other carriers of the same name.
+    _ = try run(suite(["prune-0.1"]), store: store)
+    _ = try run(
+      suite(["prune-0.1"], own: StolenModel.shared.get().foreignCarriers), store: store
+    ) { if $1 { kept.append($0.attack) } }
     #expect(kept.isEmpty)
   }
 

@@ -140,6 +140,36 @@ struct WatermarkStressTests {
     #expect(again.stderr.components(separatedBy: "(from an earlier run)").count == 7)
   }
 
+  @Test("Kept attacks do not count once carriers or other images are replaced under the same path")
+  func replaced() async throws {
+    let fixture = try await StressFixture()
+    let digits = try DataSource.load("digits", options: DataOptions(limit: 400)).train
+    func writeOthers(_ positions: Range<Int>) throws {
+      let part = try digits.subset(Array(positions))
+      try DatasetFile(images: part.images, labels: part.labels, classNames: part.classNames)
+        .write(to: fixture.file("others.h5"), overwrite: true)
+    }
+    try writeOthers(0..<200)
+    let out = fixture.file("run")
+    let first = try await fixture.stress([
+      "--other-data", fixture.file("others.h5"), "--attack", "prune-0.1", "--out", out,
+    ])
+    #expect(first.status == 0, "\(first.stderr)")
+    func isKept() async throws -> Bool {
+      let again = try await fixture.tool("run", out + "/recipe.yaml", "--out", out, "--resume")
+      #expect(again.status == 0, "\(again.stderr)")
+      return again.stderr.contains("(from an earlier run)")
+    }
+    #expect(try await isKept())
+    try writeOthers(200..<400)
+    #expect(try await !isKept())
+    #expect(try await isKept())
+    try FileManager.default.removeItem(atPath: fixture.file("carriers.h5"))
+    try FileManager.default.copyItem(
+      atPath: fixture.file("foreign.h5"), toPath: fixture.file("carriers.h5"))
+    #expect(try await !isKept())
+  }
+
   @Test("Interrupted and killed, a run ends with the numbers of an uninterrupted one")
   func resumes() async throws {
     let fixture = try await StressFixture()

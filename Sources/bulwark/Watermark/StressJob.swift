@@ -44,7 +44,7 @@ struct StressJob: RecipeJob {
       }
       let suite = StressSuite(
         attacks: run.attacks, marks: run.marks, margin: run.recipe.margin,
-        nulls: try run.nullScores(session), context: resolved.digest)
+        nulls: try run.nullScores(session), context: run.context)
       return try suite.run(on: run.loaded.model, data: run.data, store: store, session: session) {
         row, wasKept in
         done += 1

@@ -1,5 +1,6 @@
 import BulwarkData
 import BulwarkNN
+import BulwarkStore
 import BulwarkTensor
 import BulwarkTraining
 import BulwarkWatermark
@@ -10,6 +11,8 @@ struct StressKeys {
   /// One key: its name and its statistic for models of a normalization.
   private struct Key {
     var name: String
+    /// Digest of what the key is.
+    var contents: String
     var score: (Normalize) throws -> any OwnershipScore
   }
 
@@ -34,8 +37,10 @@ struct StressKeys {
           try key.foreign(WatermarkSecret.published("foreign key", $0), material: train)
         )
       }
+      // Foreign keys follow from the owner's settings and the training images.
+      let contents = SHA256Digest(of: try JSONValue.text(of: key)).description
       keys = ([("own", key)] + foreign).map { name, key in
-        Key(name: name) {
+        Key(name: name, contents: contents) {
           try key.score(normalization: $0, access: recipe.evidence.access, probe: probe)
         }
       }
@@ -51,8 +56,8 @@ struct StressKeys {
     }
     let own = try triggerSet(recipe.carriers)
     let sets = [("own", own)] + (try recipe.foreign.map { ($0, try triggerSet($0)) })
-    keys = sets.map { name, set in
-      Key(name: name) {
+    keys = try sets.map { name, set in
+      Key(name: name, contents: try set.fingerprint) {
         CarrierScore(CarrierSet(set), normalization: $0, access: recipe.evidence.access)
       }
     }
@@ -63,7 +68,8 @@ struct StressKeys {
   func marks(_ normalization: Normalize) throws -> [StressMark] {
     try keys.enumerated().map { place, key in
       StressMark(
-        key.name, role: place == 0 ? .own : .foreign, score: try key.score(normalization))
+        key.name, role: place == 0 ? .own : .foreign, score: try key.score(normalization),
+        contents: key.contents)
     }
   }
 

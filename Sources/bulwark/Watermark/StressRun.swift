@@ -17,6 +17,8 @@ struct StressRun {
   let data: TrainingData
   let attacks: [any RemovalAttack]
   let marks: [StressMark]
+  /// Digest of the recipe and of what its paths lead to, as far as the suite does not see it.
+  let context: String
   private let keys: StressKeys
   private let nullModels: [LoadedModel]
   private let views: [AugmentationStep]
@@ -54,6 +56,8 @@ struct StressRun {
       evaluator: Evaluator(
         test: bundle.test, triggered: nil, normalization: loaded.normalization))
     let others = try StressRun.otherImages(recipe, without: [owner] + secret, skipBad, console)
+    let otherImages = try others?.fingerprint ?? ""
+    context = SHA256Digest(of: "\(resolved.digest) \(otherImages)").description
     views = try StressRun.views(recipe, loaded.checkpoint, console)
     let environment = RemovalEnvironment(views: views, otherImages: others, seed: recipe.seed)
     let counts = keys.carriers?.countsPerClass ?? [0]

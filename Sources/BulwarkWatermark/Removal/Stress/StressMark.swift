@@ -14,6 +14,9 @@ public struct StressMark {
   public let role: Role
   /// The statistic.
   public let score: any OwnershipScore
+  /// Digest of the key or trigger set behind the statistic: rows that were read under other contents of
+  /// the same name are not used again.
+  public let contents: String
 
   /// Describes a key.
   ///
@@ -21,9 +24,11 @@ public struct StressMark {
   ///   - name: name in the report, different for every key.
   ///   - role: whose key it is.
   ///   - score: the statistic.
-  public init(_ name: String, role: Role, score: any OwnershipScore) {
+  ///   - contents: digest of all that the statistic is made of: secret and images, or a fingerprint.
+  public init(_ name: String, role: Role, score: any OwnershipScore, contents: String) {
     self.name = name
     self.role = role
     self.score = score
+    self.contents = contents
   }
 }

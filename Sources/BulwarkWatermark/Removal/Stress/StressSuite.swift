@@ -18,7 +18,8 @@ public struct StressSuite {
   /// Scores of each model trained without the owner's: under the owner's key, then under the foreign
   /// ones in order. None give no p-values.
   public let nulls: [[Double]]
-  /// Whatever else decides the result: rows that were kept under another context are not used.
+  /// Whatever else decides the result, by contents and not by path: rows that were kept under another
+  /// context are not used.
   public let context: String
 
   /// Describes a run.
@@ -28,7 +29,8 @@ public struct StressSuite {
   ///   - marks: each with a name of its own.
   ///   - margin: accuracy that an attack may lose; 0.05 as in the SoK (Lukas et al. 2022).
   ///   - nulls: scores of each null model, under the owner's key and then under the foreign ones.
-  ///   - context: names views, other images and keys, for instance the digest of a recipe.
+  ///   - context: of settings, views and other images, for instance the digest of a recipe and the
+  ///     fingerprint of the images.
   public init(
     attacks: [any RemovalAttack], marks: [StressMark], margin: Double = 0.05,
     nulls: [[Double]] = [],
@@ -149,7 +151,8 @@ public struct StressSuite {
       "model": .string(digest), "train": .string(try data.train.fingerprint),
       "test": .string(try data.evaluator.test?.fingerprint ?? ""), "margin": .double(margin),
       "seed": .unsigned(session.seed), "precision": .string(session.precision.rawValue),
-      "marks": .array(marks.map { .string("\($0.role.rawValue):\($0.name):\($0.score.name)") }),
+      "marks": .array(
+        marks.map { .string("\($0.role.rawValue):\($0.name):\($0.score.name):\($0.contents)") }),
       "nulls": try JSONValue(encoding: nulls), "context": .string(context),
     ]
     return SHA256Digest(of: try parts.text()).description
