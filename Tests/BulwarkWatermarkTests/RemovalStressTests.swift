@@ -15,6 +15,9 @@ struct RemovalStressTests {
     "prune-0.1", "prune-0.9", "distillation-half:epochs=2,batch_size=50", "quantize-8",
   ]
 
+  /// What half-wide students of the stolen model are.
+  static let half = Architecture(.smallCNN, width: 4, classes: 10, channels: 1)
+
   private func suite(
     _ texts: [String] = texts, context: String = "", own: ImageDataset? = nil
   ) throws -> StressSuite {
@@ -27,7 +30,11 @@ struct RemovalStressTests {
       attacks: try texts.map(stolen.attack),
       marks: [
         try mark("own", .own, own), try mark("other", .foreign, stolen.foreignCarriers),
-      ], nulls: [[0, 0.1], [0.2, 0.1]], context: context)
+      ],
+      nulls: [
+        NullScores(try stolen.model().architecture, scores: [[0, 0.1], [0.2, 0.1]]),
+        NullScores(Self.half, scores: [[0.9, 0], [0.9, 0], [0.9, 0]]),
+      ], context: context)
   }
 
   private func run(
@@ -81,10 +88,43 @@ struct RemovalStressTests {
     }
     #expect(strong.classPriorShift > 0.05)
     #expect(student.seconds > 0)
-    // The model itself is no attack, and a p-value of 1/6 proves nothing at 0.1.
-    #expect(report.successful(level: 0.1).allSatisfy { $0.attack != "none" && !$0.losesTooMuch })
-    #expect(report.successful(level: 0.1).contains { $0.attack == "prune-0.1" })
-    #expect(!report.successful(level: 0.2).contains { $0.attack == "prune-0.1" })
+    // A p-value of 1/6 shows something at 0.2; at 0.1 the table is too small to say anything.
+    #expect(report.showsKey(level: 0.2) == true && mild.own?.isShown(level: 0.2) == true)
+    #expect(report.showsKey(level: 0.1) == nil && report.successful(level: 0.1).isEmpty)
+    #expect(report.unjudged(level: 0.1).contains { $0.attack == "prune-0.1" })
+    // The student is held against models of its own width: eight cells, and three of them score more.
+    #expect(student.own?.smallestP == 1 / 8.0 && student.own?.isLargest == false)
+    #expect(student.own?.isShown(level: 0.2) == false)
+  }
+
+  @Test("Attacks say beforehand which architecture their surrogate has")
+  func architectures() throws {
+    let stolen = try StolenModel.shared.get()
+    let own = try stolen.model().architecture
+    let texts = ["prune-0.1", "distillation-half", "fine_pruning", "prune-0.5+distillation-half"]
+    let found = try StressSuite.surrogates(of: own, side: 16, attacks: texts.map(stolen.attack))
+    #expect(found == [own, Self.half])
+    for text in ["distillation-half:epochs=1", "fine_pruning:epochs=1"] {
+      let attack = try #require(try stolen.attack(text) as? any DescribedRemovalAttack)
+      #expect(
+        try attack.surrogateArchitecture(of: own, side: 16)
+          == stolen.surrogate(text).architecture)
+    }
+  }
+
+  @Test("A surrogate of an architecture without null models gets no p-value and is not judged")
+  func noPopulation() throws {
+    let stolen = try StolenModel.shared.get()
+    let suite = StressSuite(
+      attacks: [try stolen.attack("distillation:epochs=1,width=3")],
+      marks: [
+        StressMark("own", role: .own, score: stolen.score(stolen.carriers), contents: "")
+      ], margin: 1, nulls: [NullScores(try stolen.model().architecture, scores: [[0], [0.1]])])
+    let report = try run(suite)
+    #expect(report.rows[0].own?.pValue == 1 / 3.0)
+    #expect(report.rows[1].own?.pValue == nil)
+    #expect(report.successful(level: 0.4).isEmpty)
+    #expect(report.unjudged(level: 0.4).count == 1)
   }
 
   @Test("A new last layer hides the mark; under the original one it is found again")

@@ -255,20 +255,25 @@ struct WatermarkStressTests {
       ] + task
     ).outcome()
     try #require(embedded.status == 0, "\(embedded.stderr)")
-    func stress(_ name: String) async throws -> Tool.Outcome {
+    func stress(_ name: String, _ more: [String] = []) async throws -> Tool.Outcome {
       try await fixture.tool.start(
         [
           "run", recipes + "/digits-stress.yaml", "--out", fixture.file(name), "--json", "--set",
           "checkpoint=\(host)/model.h5", "--set", "key=\(host)/key.json", "--set",
-          "attacks=[prune-0.1, 'rtll:epochs=1', salun]", "--set", "nulls.count=2", "--set",
+          "attacks=[prune-0.1, 'rtll:epochs=1', salun, 'distillation-half:epochs=1']", "--set",
+          "nulls.count=2", "--set",
           "nulls.training=\(training)", "--set", "evidence.foreign_keys=9", "--set",
           "cache=\(fixture.file("cache"))", "--set", "evidence.level=0.05",
-        ] + task
+        ] + task + more
       ).outcome()
     }
     let outcome = try await stress("first")
     #expect(outcome.status == 0, "\(outcome.stderr)")
-    #expect(outcome.stderr.contains("training 2 null models"))
+    // A population for each architecture that a surrogate has.
+    for width in [8, 4] {
+      #expect(outcome.stderr.contains("training 2 null models (small_cnn, width \(width))"))
+    }
+    #expect(!outcome.stderr.contains("sealed to"))
     let rows = try #require(outcome.json?["rows"] as? [[String: Any]])
     #expect(try value(rows[0], "carrier_accuracy") > 0.9)
     // Ten keys, three models.
@@ -283,6 +288,35 @@ struct WatermarkStressTests {
     for (a, b) in zip(rows, again) {
       #expect(try value(a, "carrier_accuracy") == value(b, "carrier_accuracy"))
     }
+
+    // The p-value is that of `verify`, with the same null models.
+    let verified = try await fixture.tool.start(
+      [
+        "run", recipes + "/digits-verify.yaml", "--json", "--set", "suspect=\(host)/model.h5",
+        "--set", "key=\(host)/key.json", "--set", "nulls.count=2", "--set",
+        "nulls.training=\(training)", "--set", "evidence.foreign_keys=9", "--set",
+        "evidence.level=0.05", "--set", "cache=\(fixture.file("cache"))",
+      ] + task
+    ).outcome()
+    #expect(!verified.stderr.contains("null models"), "\(verified.stderr)")
+    let metrics = try #require(verified.json?["metrics"] as? [String: [String: Any]])
+    let log = try #require((metrics["watermark_rank_log10_p"]?["value"] as? NSNumber)?.doubleValue)
+    #expect(abs(pow(10, log) - (try value(rows[0], "p_value"))) < 1e-9)
+    let probability = try #require(metrics["carrier_probability"]?["value"] as? NSNumber)
+    #expect(try value(rows[0], "carrier_probability") == probability.doubleValue)
+
+    // Somebody's key on a model that is not marked: nothing to remove, whatever an attack does.
+    let cached = try FileManager.default.contentsOfDirectory(atPath: fixture.file("cache"))
+    let innocent = try #require(
+      cached.map { fixture.file("cache") + "/" + $0 }.sorted().first {
+        (try? Checkpoint(reading: $0))?.architecture["width"] == 8
+      })
+    let wrong = try await stress("wrong", ["--set", "checkpoint=\(innocent)"])
+    #expect(wrong.status == 2, "\(wrong.stderr)")
+    #expect(wrong.stderr.contains("sealed to another model"))
+    let details = try #require(wrong.json?["details"] as? [String: Any])
+    #expect((details["verdict"] as? String)?.contains("does not show this key") == true)
+    #expect((details["removed_by"] as? [String])?.isEmpty == true)
   }
 
   @Test("--dry-run estimates every attack of the standard suite and leaves nothing behind")

@@ -1,3 +1,4 @@
+import BulwarkNN
 import BulwarkStore
 
 /// An attack that can say what it does, for the record beside its numbers.
@@ -11,6 +12,14 @@ public protocol DescribedRemovalAttack: RemovalAttack {
   /// Whether it draws the last layer anew: the owner may then put the original one back to look for
   /// the mark below it (Adi et al. 2018).
   var resetsLastLayer: Bool { get }
+  /// The architecture of its surrogate, known before any work: null models of it can be trained first.
+  ///
+  /// - Parameters:
+  ///   - model: the stolen model's.
+  ///   - side: pixels along the shorter side of an image.
+  /// - Returns: `model` for attacks that keep the network.
+  /// - Throws: `WatermarkError.setting`.
+  func surrogateArchitecture(of model: Architecture, side: Int) throws -> Architecture
 }
 
 extension DescribedRemovalAttack {
@@ -18,4 +27,8 @@ extension DescribedRemovalAttack {
   public var needsOtherImages: Bool { false }
   /// The last layer is kept, or trained on.
   public var resetsLastLayer: Bool { false }
+  /// The network is kept.
+  public func surrogateArchitecture(of model: Architecture, side: Int) throws -> Architecture {
+    model
+  }
 }

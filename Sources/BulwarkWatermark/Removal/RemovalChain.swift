@@ -45,6 +45,14 @@ public struct RemovalChain: ResumableRemovalAttack, DescribedRemovalAttack {
     links.contains { ($0 as? any DescribedRemovalAttack)?.resetsLastLayer == true }
   }
 
+  /// That of the last link.
+  public func surrogateArchitecture(of model: Architecture, side: Int) throws -> Architecture {
+    try links.reduce(model) { current, link in
+      try (link as? any DescribedRemovalAttack)?.surrogateArchitecture(of: current, side: side)
+        ?? current
+    }
+  }
+
   private static let owner = "removal_chain"
 
   /// Runs the links that are left.

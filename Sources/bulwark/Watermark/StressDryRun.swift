@@ -29,7 +29,7 @@ struct StressDryRun {
       "estimated_seconds": ResultMetric(total, unit: "seconds"),
       "estimated_peak_memory": ResultMetric(Double(bytes), unit: "bytes"),
     ]
-    let missing = try run.missingNullModels()
+    let missing = try run.missingNullModels().reduce(0) { $0 + $1.count }
     result.details = [
       "dry_run": true, "attacks": .int(run.attacks.count), "missing_null_models": .int(missing),
     ]

@@ -3,7 +3,8 @@ import BulwarkTraining
 import BulwarkWatermark
 import Foundation
 
-/// What `watermark stress` and `run` share: check, estimate or attack, report.
+/// What `watermark stress` and `run` share: check, estimate or attack, report. Exit code 2 when the model
+/// itself does not show the key: then nothing was tested.
 struct StressJob: RecipeJob {
   let command: String
   let resolved: ResolvedRecipe<StressRecipe>
@@ -38,9 +39,9 @@ struct StressJob: RecipeJob {
     let session = try run.session(events: sink, stopRequested: { Interruption.isRequested })
     var done = -1
     do {
-      let missing = try run.missingNullModels()
-      if missing > 0 {
-        console.note("training \(missing) null models; \(run.recipe.cache) keeps them")
+      for (models, count) in try run.missingNullModels() {
+        console.note(
+          "training \(count) null models (\(models.spoken)); \(run.recipe.cache) keeps them")
       }
       let suite = StressSuite(
         attacks: run.attacks, marks: run.marks, margin: run.recipe.margin,
@@ -67,6 +68,7 @@ struct StressJob: RecipeJob {
       Data((try report.json().text() + "\n").utf8), to: files.json, overwrite: true)
     try AtomicFile.write(Data(StressPlot(report).svg().utf8), to: files.plot, overwrite: true)
     let recipe = resolved.recipe
+    let level = recipe.evidence.level
     var result = ResultObject(command: command)
     result.recipe = resolved.digest
     result.inputs = try run.bundle.inputs
@@ -82,17 +84,27 @@ struct StressJob: RecipeJob {
       .init(name: $0.attack, metrics: $0.metrics(testImages: report.testImages))
     }
     result.details = [
-      "attacks": .int(run.attacks.count), "null_models": .int(report.nulls.count),
+      "attacks": .int(run.attacks.count),
+      "null_models": .array(
+        report.nulls.map {
+          [
+            "surrogates": .string($0.surrogates.spoken), "models": .string($0.models.spoken),
+            "count": .int($0.scores.count), "smallest_possible_p": .double($0.smallestP),
+          ]
+        }),
       "failures": try JSONValue(encoding: report.failures),
-      "verdict": .string(report.verdict(level: recipe.evidence.level)),
+      "verdict": .string(report.verdict(level: level)),
+      "model_shows_key": report.showsKey(level: level).map(JSONValue.bool) ?? .null,
+      "removed_by": .array(report.successful(level: level).map { .string($0.attack) }),
     ]
     result.seconds = console.seconds
     try AtomicFile.write(Data((try result.line() + "\n").utf8), to: folder.result, overwrite: true)
     try console.finish(result) {
       report.table().lines() + report.failures.map { "\($0.attack) failed: \($0.reason)" } + [
-        "", report.verdict(level: recipe.evidence.level),
+        "", report.verdict(level: level),
       ]
         + ["written to \(folder.path); plot: \(files.plot)"]
     }
+    if report.showsKey(level: level) == false { throw EarlyExit(status: .negative, message: nil) }
   }
 }

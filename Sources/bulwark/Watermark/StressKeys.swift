@@ -14,12 +14,17 @@ struct StressKeys {
     /// Digest of what the key is.
     var contents: String
     var score: (Normalize) throws -> any OwnershipScore
+    /// Hits, where the statistic is another one.
+    var counted: (Normalize) throws -> (any OwnershipScore)? = { _ in nil }
   }
 
   /// The owner's first.
   private let keys: [Key]
   /// The owner's carriers; nil for a mark without any.
   let carriers: ImageDataset?
+  /// Digest of the model that the key is sealed to; nil for a trigger set or an embedding that was not
+  /// finished.
+  let sealedTo: String?
 
   /// Reads what the recipe names.
   ///
@@ -31,6 +36,7 @@ struct StressKeys {
       }
       let key = try WatermarkKey(reading: recipe.key)
       try key.check(train)
+      sealedTo = key.modelDigest
       let foreign = try (0..<recipe.evidence.foreignKeys).map {
         (
           "foreign-\($0 + 1)",
@@ -42,6 +48,9 @@ struct StressKeys {
       keys = ([("own", key)] + foreign).map { name, key in
         Key(name: name, contents: contents) {
           try key.score(normalization: $0, access: recipe.evidence.access, probe: probe)
+        } counted: {
+          guard key.mark.carriers != nil, recipe.evidence.access != .labels else { return nil }
+          return try key.score(normalization: $0, access: .labels, probe: probe)
         }
       }
       carriers = try key.carriers().map {
@@ -59,9 +68,13 @@ struct StressKeys {
     keys = try sets.map { name, set in
       Key(name: name, contents: try set.fingerprint) {
         CarrierScore(CarrierSet(set), normalization: $0, access: recipe.evidence.access)
+      } counted: {
+        recipe.evidence.access == .labels
+          ? nil : CarrierScore(CarrierSet(set), normalization: $0, access: .labels)
       }
     }
     carriers = own
+    sealedTo = nil
   }
 
   /// The keys as a suspect of this normalization is held against them.
@@ -69,21 +82,20 @@ struct StressKeys {
     try keys.enumerated().map { place, key in
       StressMark(
         key.name, role: place == 0 ? .own : .foreign, score: try key.score(normalization),
-        contents: key.contents)
+        counted: try key.counted(normalization), contents: key.contents)
     }
   }
 
   /// What every key scores on every null model, each seen through its own normalization; models that
-  /// have no place for the mark are left out.
+  /// have no place for the mark, or no finite answers, are left out.
   func scores(
     _ nulls: [(model: ImageClassifier, normalization: Normalize)], _ session: TrainingSession
   )
     throws -> [[Double]]
   {
     try nulls.map { null in
-      try marks(null.normalization).compactMap {
-        try $0.score.score(null.model, session: session)
-      }
+      try StressMark.values(marks(null.normalization), of: null.model, session: session)
+        .compactMap { $0.flatMap { $0.isFinite ? $0 : nil } }
     }.filter { $0.count == keys.count }
   }
 

@@ -31,14 +31,15 @@ struct StressRecipe: SeededRecipe, Equatable {
   var carriers = ""
   /// Trigger sets of other keys, the controls of `carriers`.
   var foreign: [String] = []
-  /// Models trained without any mark: what chance scores. None by default, and then no p-values.
+  /// Models trained without any mark, so many for each architecture of surrogates: what chance scores.
+  /// None by default, and then no p-values.
   var nulls = WatermarkVerifyRecipe.NullSettings(count: 0)
-  /// Checkpoints of further such models.
+  /// Checkpoints of further such models; each counts for surrogates of its architecture.
   var nullModels: [String] = []
   /// Where trained null models are kept for other runs.
   var cache = "runs/cache"
   /// Level, number of foreign keys that are made for `key`, and what may be asked of a surrogate.
-  var evidence = VerificationOptions(access: .labels)
+  var evidence = VerificationOptions()
   /// The list of attacks.
   var suite = RemovalSuite.standard
   /// Attacks instead of the suite's, where any are named.

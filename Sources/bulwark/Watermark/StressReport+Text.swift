@@ -2,13 +2,27 @@ import BulwarkTraining
 import BulwarkWatermark
 import Foundation
 
+extension StressReport.Reading {
+  /// The unit of the statistic.
+  fileprivate var unit: String { Metric.all.first { $0.name == score }?.unit ?? "fraction" }
+
+  /// The statistic: a share in percent, anything else as a number.
+  fileprivate var spoken: String { value.map(spoken) ?? "–" }
+
+  /// Any value of the statistic.
+  fileprivate func spoken(_ value: Double) -> String {
+    unit == "fraction" ? percent(value) : String(format: "%.3g", value)
+  }
+}
+
 extension StressReport.Row {
   /// One line of numbers.
   var spoken: String {
     var parts = ["accuracy \(percent(accuracy)) (\(points(accuracyChange)))"]
     if let own {
       let score = own.score.replacing("_", with: " ")
-      parts.append("\(score) \(own.value.map(percent) ?? "–")")
+      parts.append("\(score) \(own.spoken)")
+      if let counted { parts.append("carriers \(percent(counted))") }
       if let p = own.pValue { parts.append("p \(String(format: "%.3g", p))") }
     }
     parts.append("largest class shift \(percent(classPriorShift))")
@@ -25,16 +39,19 @@ extension StressReport.Row {
       Metric.attackTime.name: ResultMetric(seconds, unit: "seconds"),
     ]
     if let own {
-      if let value = own.value { metrics[own.score] = ResultMetric(value, unit: "fraction") }
+      if let value = own.value { metrics[own.score] = ResultMetric(value, unit: own.unit) }
       if let p = own.pValue {
         metrics[Metric.pValue.name] = ResultMetric(p, unit: Metric.pValue.unit)
       }
     }
-    if let value = strongestForeign?.value {
-      metrics[Metric.foreignScore.name] = ResultMetric(value, unit: "fraction")
+    if let counted {
+      metrics[Metric.carrierAccuracy.name] = ResultMetric(counted, unit: "fraction")
     }
-    if let value = ownWithOriginalLastLayer {
-      metrics[Metric.originalLastLayerScore.name] = ResultMetric(value, unit: "fraction")
+    if let foreign = strongestForeign, let value = foreign.value {
+      metrics[Metric.foreignScore.name] = ResultMetric(value, unit: foreign.unit)
+    }
+    if let own, let value = ownWithOriginalLastLayer {
+      metrics[Metric.originalLastLayerScore.name] = ResultMetric(value, unit: own.unit)
     }
     return metrics
   }
@@ -48,21 +65,25 @@ extension StressReport {
   func table() -> Table {
     let score = rows.first?.own?.score.replacing("_", with: " ") ?? "score"
     let hasForeign = rows.contains { $0.strongestForeign != nil }
+    let hasCount = rows.contains { $0.counted != nil }
     let hasP = rows.contains { $0.own?.pValue != nil }
     var table = Table(
-      header: ["attack", "accuracy", "change", score] + (hasForeign ? ["foreign"] : [])
+      header: ["attack", "accuracy", "change"] + (hasCount ? ["carriers"] : [])
+        + [score] + (hasForeign ? ["foreign"] : [])
         + (hasP ? ["p"] : []) + ["class shift", "time", ""])
     table.rows = rows.map { row in
       let cells = [
         row.attack, percent(row.accuracy), row.points(row.accuracyChange),
-        row.own?.value.map(percent) ?? "–",
       ]
-      let foreign = hasForeign ? [row.strongestForeign?.value.map(percent) ?? "–"] : []
+      let count = hasCount ? [row.counted.map(percent) ?? "–"] : []
+      let foreign = hasForeign ? [row.strongestForeign?.spoken ?? "–"] : []
       let p = hasP ? [row.own?.pValue.map { String(format: "%.3g", $0) } ?? "–"] : []
       let notes =
         (row.losesTooMuch ? ["lost more than \(percent(margin))"] : [])
-        + (row.ownWithOriginalLastLayer.map { ["original last layer: \(percent($0))"] } ?? [])
-      return cells + foreign + p
+        + (row.ownWithOriginalLastLayer.map {
+          ["original last layer: \(row.own?.spoken($0) ?? percent($0))"]
+        } ?? [])
+      return cells + count + [row.own?.spoken ?? "–"] + foreign + p
         + [
           percent(row.classPriorShift), spokenDuration(row.seconds), notes.joined(separator: "; "),
         ]
@@ -70,24 +91,35 @@ extension StressReport {
     return table
   }
 
-  /// What the run shows, in one sentence.
+  /// What the run shows, in one or two sentences.
   func verdict(level: Double) -> String {
-    guard rows.contains(where: { $0.own?.pValue != nil }) else {
+    guard let base = rows.first?.own, let p = base.pValue, let smallest = base.smallestP else {
       return
         "Without null models (--nulls, --null-model) no p-value can be given: the scores alone prove nothing."
     }
-    let cells = (nulls.first?.count ?? 0) * (nulls.count + 1)
-    guard 1 / Double(max(cells, 1)) <= level else {
+    let short = String(format: "%.3g", p)
+    guard let isShown = showsKey(level: level) else {
+      let population = nulls.first?.scores ?? []
       return
-        "\(cells) pairs of \(nulls.count) null models and \(nulls.first?.count ?? 0) keys cannot "
-        + "give a p-value below \(String(format: "%.2g", 1 / Double(max(cells, 1)))): the level "
-        + "\(level) needs more."
+        "\(population.count) null models and \(population.first?.count ?? 0) keys cannot give a p-value "
+        + "below \(String(format: "%.2g", smallest)): the level \(level) needs more."
+    }
+    guard isShown else {
+      let reason = p <= level ? ", but a null model or a foreign key scores as high" : ""
+      return "The model does not show this key (p = \(short), level \(level)\(reason)): there is "
+        + "nothing to remove, and no attack is judged."
     }
     let removed = successful(level: level).map(\.attack)
-    return removed.isEmpty
-      ? "No attack that keeps the accuracy within \(percent(margin)) takes the watermark below "
-        + "p = \(level)."
-      : "Removed at an accuracy within \(percent(margin)) (p above \(level)): "
+    let open = unjudged(level: level).map(\.attack)
+    let judgment =
+      removed.isEmpty
+      ? "The key is shown (p at most \(level)) after every judged attack that keeps the accuracy within "
+        + "\(percent(margin))."
+      : "Removed at an accuracy within \(percent(margin)) (not shown at level \(level)): "
         + removed.joined(separator: ", ") + "."
+    return open.isEmpty
+      ? judgment
+      : judgment + " Not judged, for want of null models of their surrogates' architecture or of a "
+        + "place for the mark: " + open.joined(separator: ", ") + "."
   }
 }

@@ -65,6 +65,14 @@ struct StressRun {
       carrierClass: counts.indices.max { counts[$0] < counts[$1] } ?? 0)
     attacks = try recipe.names.map { try registry.attack($0, environment: environment) }
     marks = try keys.marks(loaded.normalization)
+    if !recipe.key.isEmpty {
+      let digest = try loaded.checkpoint.modelDigest().description
+      if let sealed = keys.sealedTo, sealed != digest {
+        console.note("note: \(recipe.key) is sealed to another model than \(recipe.checkpoint)")
+      } else if keys.sealedTo == nil {
+        console.note("note: \(recipe.key) is sealed to no model; its embedding is not finished")
+      }
+    }
     let nulls = try recipe.nullModels.map { [device] in try LoadedModel($0, device: device) }
     for null in nulls { try null.check(owner, path: recipe.data.path) }
     nullModels = nulls
@@ -79,34 +87,63 @@ struct StressRun {
       checkpointInterval: recipe.checkpointInterval, stopRequested: stopRequested)
   }
 
-  /// The null models that the recipe asks for; those that are there already are not trained again.
-  private func population() throws -> NullPopulation? {
-    guard recipe.nulls.count > 0 else { return nil }
-    return try NullPopulation(
-      recipe.nulls.architecture(of: loaded.model.architecture),
-      data: TrainingData(train: bundle.train, evaluator: data.evaluator),
+  /// The architectures of the model and of its surrogates, each with that of its null models.
+  func surrogates() throws -> [(surrogates: Architecture, models: Architecture)] {
+    try StressSuite.surrogates(
+      of: loaded.model.architecture, side: min(data.train.height, data.train.width),
+      attacks: attacks
+    ).map { ($0, try recipe.nulls.architecture(of: $0)) }
+  }
+
+  /// The null models of an architecture that the recipe asks for; those that are there already are not
+  /// trained again.
+  private func population(_ architecture: Architecture) -> NullPopulation {
+    NullPopulation(
+      architecture, data: TrainingData(train: bundle.train, evaluator: data.evaluator),
       training: recipe.nulls.training,
       augmentation: AugmentationPipeline(views + [.normalize(loaded.normalization)]),
       count: recipe.nulls.count, folder: recipe.cache)
   }
 
-  /// Number of null models that are still to be trained.
-  func missingNullModels() throws -> Int {
-    guard let population = try population() else { return 0 }
+  /// Null models that are still to be trained, by architecture.
+  func missingNullModels() throws -> [(models: Architecture, count: Int)] {
+    guard recipe.nulls.count > 0 else { return [] }
     let session = try session(events: nil)
-    return try (0..<population.count).count {
-      !FileManager.default.fileExists(atPath: try population.path($0, session))
+    var found: [(models: Architecture, count: Int)] = []
+    for (_, models) in try surrogates() where !found.contains(where: { $0.models == models }) {
+      let population = population(models)
+      let count = try (0..<population.count).count {
+        !FileManager.default.fileExists(atPath: try population.path($0, session))
+      }
+      found.append((models, count))
     }
+    return found.filter { $0.count > 0 }
   }
 
-  /// Scores of each null model under every key; trains the models that are missing.
+  /// What null models score under every key, a population for each architecture of surrogates; trains
+  /// the models that are missing.
   ///
   /// - Throws: `TrainingInterrupted` when the session was asked to stop; the cache holds what was done.
-  func nullScores(_ session: TrainingSession) throws -> [[Double]] {
-    let trained = try population()?.models(session) ?? []
-    return try keys.scores(
-      trained.map { ($0, loaded.normalization) }
-        + nullModels.map { ($0.model, $0.normalization) }, session)
+  func nullScores(_ session: TrainingSession) throws -> [NullScores] {
+    var known: [Architecture: [[Double]]] = [:]
+    let wanted = try surrogates()
+    for null in nullModels where !wanted.contains(where: { $0.models == null.model.architecture }) {
+      console.note(
+        "note: \(null.path) (\(null.model.architecture.spoken)) is of no surrogate's architecture "
+          + "and is not used")
+    }
+    return try wanted.map { surrogates, models in
+      if let scores = known[models] {
+        return NullScores(surrogates, models: models, scores: scores)
+      }
+      let trained = recipe.nulls.count > 0 ? try population(models).models(session) : []
+      let given = nullModels.filter { $0.model.architecture == models }
+      let scores = try keys.scores(
+        trained.map { ($0, loaded.normalization) } + given.map { ($0.model, $0.normalization) },
+        session)
+      known[models] = scores
+      return NullScores(surrogates, models: models, scores: scores)
+    }
   }
 
   /// Images that the owner did not train on, checked to be others; nil where none are asked for.
@@ -154,4 +191,9 @@ struct StressRun {
     console.note("note: the checkpoint holds no training recipe; random views follow this recipe")
     return recipe.augmentation.weakSteps
   }
+}
+
+extension Architecture {
+  /// `small_cnn, width 8`.
+  var spoken: String { "\(family.rawValue), width \(width)" }
 }

@@ -49,13 +49,18 @@ public struct Distillation: ResumableRemovalAttack, DescribedRemovalAttack {
   /// Whether its images are other ones than the owner's.
   public var needsOtherImages: Bool { options.training.images == .other }
 
+  /// The student's.
+  public func surrogateArchitecture(of model: Architecture, side: Int) throws -> Architecture {
+    try options.student(of: model, side: side)
+  }
+
   /// Trains a fresh student, or finishes one.
   public func surrogate(
     of model: ImageClassifier, data: TrainingData, session: TrainingSession,
     resuming checkpoint: Checkpoint?
   ) throws -> ImageClassifier {
     let images = try environment.images(data, options.training, attack: name)
-    let architecture = try options.student(
+    let architecture = try surrogateArchitecture(
       of: model.architecture, side: min(images.height, images.width))
     let student = try FreshStudent.make(
       architecture, for: model, key: session.key, device: session.device)

@@ -23,7 +23,8 @@ public struct StressPlot {
     x = Axis(
       covering: rows.map { max($0.accuracy, lowest) } + [base - report.margin], from: Self.left,
       to: Self.right)
-    let scores = rows.flatMap { $0.readings.compactMap(\.value) } + report.nulls.flatMap { $0 }
+    let nulls = report.nulls.flatMap { $0.scores.flatMap { $0 } }
+    let scores = rows.flatMap { $0.readings.compactMap(\.value) } + nulls
     y = Axis(covering: scores + [0, 1], from: Self.bottom, to: Self.top)
   }
 
@@ -76,7 +77,7 @@ public struct StressPlot {
         text(
           place + 4, Self.top - 6, "−\(label(report.margin)) accuracy", color: "#b03a2e", size: 10))
     }
-    let nulls = report.nulls.flatMap { $0 }
+    let nulls = report.nulls.flatMap { $0.scores.flatMap { $0 } }
     if let largest = nulls.max() {
       parts.append(line(Self.left, y(largest), Self.right, y(largest), "#7d6608", dash: "2 3"))
       parts.append(

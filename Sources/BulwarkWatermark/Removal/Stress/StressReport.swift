@@ -20,8 +20,22 @@ public struct StressReport: Sendable, Codable, Equatable {
     /// The statistic; nil where the surrogate has no place for the mark.
     public var value: Double?
     /// The owner's rank among all other (model, key) pairs (`RankTest`); nil for foreign keys and
-    /// without null models.
+    /// without null models of the surrogate's architecture.
     public var pValue: Double?
+    /// Whether no null model and no foreign key scores as high; nil without `pValue`.
+    public var isLargest: Bool?
+    /// The smallest p-value that so many null models and keys can give; nil without `pValue`.
+    public var smallestP: Double?
+
+    /// The verdict of `watermark verify` on this surrogate.
+    ///
+    /// - Parameter level: largest p-value that proves derivation, for instance 1e-3.
+    /// - Returns: whether the key is shown; nil where nothing can be said, without null models or with
+    ///   too few for the level.
+    public func isShown(level: Double) -> Bool? {
+      guard let pValue, let isLargest, let smallestP, smallestP <= level else { return nil }
+      return RankTest.shows(p: pValue, isLargest: isLargest, level: level)
+    }
   }
 
   /// One attack.
@@ -42,8 +56,12 @@ public struct StressReport: Sendable, Codable, Equatable {
     public var losesTooMuch: Bool
     /// Every key's statistic.
     public var readings: [Reading]
-    /// The owner's statistic with the stolen model's last layer put back, as Adi et al. (2018) measure
-    /// after an attack that drew it anew; nil for other attacks and other architectures.
+    /// Share of the owner's carriers that are answered as the key says, where the statistic is another
+    /// one; nil for marks without carriers.
+    public var counted: Double?
+    /// The share of hits, or else the owner's statistic, with the stolen model's last layer put back, as
+    /// Adi et al. (2018) measure after an attack that drew it anew; nil for other attacks and other
+    /// architectures.
     public var ownWithOriginalLastLayer: Double?
     /// Share of clean test images that are given each class.
     public var classShares: [Double]
@@ -86,14 +104,13 @@ public struct StressReport: Sendable, Codable, Equatable {
   public var testImages: Int
   /// SHA-256 of the stolen model's weights.
   public var modelDigest: String
-  /// Scores of each null model, under the owner's key and then under the foreign ones.
-  public var nulls: [[Double]]
+  /// The null models, a population for each architecture of surrogates.
+  public var nulls: [NullScores]
 
   /// Collects the rows of a run.
   public init(
     rows: [Row], failures: [Failure] = [], margin: Double, classNames: [String], testImages: Int,
-    modelDigest: String,
-    nulls: [[Double]] = []
+    modelDigest: String, nulls: [NullScores] = []
   ) {
     self.rows = rows
     self.failures = failures
@@ -104,16 +121,34 @@ public struct StressReport: Sendable, Codable, Equatable {
     self.nulls = nulls
   }
 
+  /// Whether the stolen model itself shows the owner's key.
+  ///
+  /// - Parameter level: largest p-value that proves derivation, for instance 1e-3.
+  /// - Returns: the verdict on the untouched model; nil where nothing can be said.
+  public func showsKey(level: Double) -> Bool? {
+    rows.first { $0.attack == Self.untouched }?.own?.isShown(level: level)
+  }
+
   /// The attacks that keep the accuracy and leave the owner without proof at a level.
   ///
   /// - Parameter level: largest p-value that proves derivation, for instance 1e-3.
-  /// - Returns: their rows; attacks whose p-value is unknown are not among them.
+  /// - Returns: their rows; none where the stolen model itself does not show the key, since nothing can
+  ///   be removed there, and none of those of which nothing can be said.
   public func successful(level: Double) -> [Row] {
-    rows.filter { row in
-      row.attack != Self.untouched && !row.losesTooMuch
-        && (row.own?.pValue).map { $0 > level } == true
-    }
+    guard showsKey(level: level) == true else { return [] }
+    return kept.filter { $0.own?.isShown(level: level) == false }
   }
+
+  /// The attacks that keep the accuracy and of which nothing can be said at a level.
+  ///
+  /// - Parameter level: largest p-value that proves derivation, for instance 1e-3.
+  /// - Returns: the rows without null models of their surrogate's architecture, or with too few, or
+  ///   without a place for the mark.
+  public func unjudged(level: Double) -> [Row] {
+    kept.filter { $0.own?.isShown(level: level) == nil }
+  }
+
+  private var kept: [Row] { rows.filter { $0.attack != Self.untouched && !$0.losesTooMuch } }
 
   /// The whole report, under snake-case keys.
   ///

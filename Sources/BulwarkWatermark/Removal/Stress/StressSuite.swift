@@ -15,9 +15,9 @@ public struct StressSuite {
   public let marks: [StressMark]
   /// Accuracy that an attack may lose before it is marked, 0...1.
   public let margin: Double
-  /// Scores of each model trained without the owner's: under the owner's key, then under the foreign
-  /// ones in order. None give no p-values.
-  public let nulls: [[Double]]
+  /// Models without any mark, a population for each architecture of surrogates. Surrogates of other
+  /// architectures get no p-value.
+  public let nulls: [NullScores]
   /// Whatever else decides the result, by contents and not by path: rows that were kept under another
   /// context are not used.
   public let context: String
@@ -28,13 +28,13 @@ public struct StressSuite {
   ///   - attacks: each with a name of its own.
   ///   - marks: each with a name of its own.
   ///   - margin: accuracy that an attack may lose; 0.05 as in the SoK (Lukas et al. 2022).
-  ///   - nulls: scores of each null model, under the owner's key and then under the foreign ones.
+  ///   - nulls: a population for each architecture of `surrogates(of:side:attacks:)`; none give no
+  ///     p-values.
   ///   - context: of settings, views and other images, for instance the digest of a recipe and the
   ///     fingerprint of the images.
   public init(
     attacks: [any RemovalAttack], marks: [StressMark], margin: Double = 0.05,
-    nulls: [[Double]] = [],
-    context: String = ""
+    nulls: [NullScores] = [], context: String = ""
   ) {
     precondition(
       Set(attacks.map(\.name)).count == attacks.count, "attacks have names of their own")
@@ -43,6 +43,25 @@ public struct StressSuite {
     self.margin = margin
     self.nulls = nulls
     self.context = context
+  }
+
+  /// The architectures of a model and of what attacks make of it.
+  ///
+  /// - Parameters:
+  ///   - model: the stolen model's.
+  ///   - side: pixels along the shorter side of an image.
+  ///   - attacks: those without a description keep the network.
+  /// - Returns: each architecture once, the model's own first.
+  /// - Throws: `WatermarkError.setting`.
+  public static func surrogates(
+    of model: Architecture, side: Int, attacks: [any RemovalAttack]
+  ) throws -> [Architecture] {
+    try attacks.reduce(into: [model]) { found, attack in
+      let one =
+        try (attack as? any DescribedRemovalAttack)?.surrogateArchitecture(of: model, side: side)
+        ?? model
+      if !found.contains(one) { found.append(one) }
+    }
   }
 
   /// Runs every attack that the store has no row of.
@@ -164,7 +183,7 @@ private struct Meter {
   let test: ImageDataset
   let normalization: Normalize
   let marks: [StressMark]
-  let nulls: [[Double]]
+  let nulls: [NullScores]
   let margin: Double
   let session: TrainingSession
 
@@ -191,11 +210,14 @@ private struct Meter {
       accuracy: accuracy, accuracyChange: change,
       // Exactly the margin is allowed, also where 0.95 - 0.90 is a little more than 0.05.
       losesTooMuch: change < -margin - 1e-9,
-      readings: try readings(model, attack: attack), ownWithOriginalLastLayer: nil, classShares: shares,
+      readings: try readings(model, attack: attack),
+      counted: try marks.first { $0.role == .own }?.counted?.score(model, session: session),
+      ownWithOriginalLastLayer: nil, classShares: shares,
       classPriorShift: changes[shifted], shiftedClass: shifted, seconds: 0, seed: 0)
   }
 
-  /// The owner's statistic on a surrogate under another model's last layer; nil where it does not fit.
+  /// The owner's hits, or statistic, on a surrogate under another model's last layer; nil where it does
+  /// not fit.
   func ownScore(_ surrogate: ImageClassifier, withLastLayerOf model: ImageClassifier) throws
     -> Double?
   {
@@ -207,29 +229,34 @@ private struct Meter {
       try mended.head.weight.copy(from: model.head.weight)
       try mended.head.bias.copy(from: model.head.bias)
     }
-    return try own.score.score(mended, session: session).flatMap { $0.isFinite ? $0 : nil }
+    // Hits, as Adi et al. count them, where the mark has any.
+    return try (own.counted ?? own.score).score(mended, session: session)
+      .flatMap { $0.isFinite ? $0 : nil }
   }
 
   /// Every key's statistic; the owner's with its rank among all others.
   private func readings(_ model: ImageClassifier, attack: String) throws
     -> [StressReport.Reading]
   {
-    var readings = try marks.map { mark in
-      StressReport.Reading(
-        key: mark.name, role: mark.role, score: mark.score.name,
-        value: try mark.score.score(model, session: session))
+    var readings = try zip(marks, StressMark.values(marks, of: model, session: session)).map {
+      StressReport.Reading(key: $0.name, role: $0.role, score: $0.score.name, value: $1)
     }
     // Answers to carriers can overflow where those to clean images do not, and JSON has no such number.
     guard readings.allSatisfy({ $0.value?.isFinite != false }) else {
       throw RemovalError.answersNotFinite(attack: attack)
     }
-    guard !nulls.isEmpty, let own = readings.firstIndex(where: { $0.role == .own }),
-      let observed = readings[own].value
+    guard let own = readings.firstIndex(where: { $0.role == .own }),
+      let observed = readings[own].value,
+      let population = nulls.first(where: { $0.surrogates == model.architecture }),
+      !population.scores.isEmpty
     else { return readings }
     let foreign = readings.filter { $0.role == .foreign }.compactMap(\.value)
     // A surrogate without a place for some key's mark has no rank.
-    guard nulls.allSatisfy({ $0.count == foreign.count + 1 }) else { return readings }
-    readings[own].pValue = RankTest(observed: observed, foreign: foreign, nulls: nulls).p
+    guard population.scores.allSatisfy({ $0.count == foreign.count + 1 }) else { return readings }
+    let test = RankTest(observed: observed, foreign: foreign, nulls: population.scores)
+    readings[own].pValue = test.p
+    readings[own].isLargest = test.isLargestOfItsRowAndColumn
+    readings[own].smallestP = test.smallestP
     return readings
   }
 }

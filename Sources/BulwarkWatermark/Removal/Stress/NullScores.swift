@@ -1,0 +1,29 @@
+import BulwarkNN
+
+/// What models without any mark score: the population that the surrogates of one architecture are ranked
+/// among. A half-wide student is no exchangeable member of a population of full width.
+public struct NullScores: Sendable, Codable, Equatable {
+  /// Architecture of the surrogates that are ranked here.
+  public let surrogates: Architecture
+  /// Architecture of the null models: the same, unless a recipe names another.
+  public let models: Architecture
+  /// Scores of each null model, under the owner's key and then under the foreign ones.
+  public let scores: [[Double]]
+
+  /// A population.
+  ///
+  /// - Parameters:
+  ///   - surrogates: whose surrogates are ranked among it.
+  ///   - models: architecture of the null models; nil for the same.
+  ///   - scores: a row for each null model, the owner's key first.
+  public init(_ surrogates: Architecture, models: Architecture? = nil, scores: [[Double]]) {
+    self.surrogates = surrogates
+    self.models = models ?? surrogates
+    self.scores = scores
+  }
+
+  /// The smallest p-value that the table of a surrogate and these models can give.
+  public var smallestP: Double {
+    1 / Double(max(1, (scores.first?.count ?? 0) * (scores.count + 1)))
+  }
+}
