@@ -228,7 +228,7 @@ struct WatermarkRecipeTests {
   }()
 
   @Test(
-    "Each has only valid settings, and says where it comes from and how to run it", arguments: files
+    "Each has only valid settings, and says its source, command, cost and figures", arguments: files
   )
   func isValid(file: String) throws {
     let path = Self.repository + "/" + file
@@ -242,7 +242,9 @@ struct WatermarkRecipeTests {
     }
     let header = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
       .prefix { $0.hasPrefix("#") }.joined(separator: "\n")
-    #expect(header.contains("# Source: "))
+    for entry in ["# Source: ", "# Hardware: ", "Time: ", "# Expected"] {
+      #expect(header.contains(entry), "\(entry)")
+    }
     #expect(header.contains("bulwark run \(file) "))
   }
 
