@@ -11,7 +11,8 @@ struct WatermarkStressCommand: ToolCommand {
       Any watermark that is a trigger set can be tested, also of an imported PyTorch model: give the \
       model and the carriers with their labels as a data set. Writes stress.json, stress.svg \
       (accuracy against survival) and a table; finished attacks are kept and not run again with \
-      --resume. An attack is NAME or NAME:key=value,key=value; A+B is a chain. Attacks: \
+      --resume. Ends with 2 when the model itself does not show the key. An attack is NAME or \
+      NAME:key=value,key=value; A+B is a chain. Attacks: \
       \(StressAttacks.registry(carrierClass: 0).names.joined(separator: ", ")).
       """)
 
@@ -52,7 +53,12 @@ struct WatermarkStressCommand: ToolCommand {
       "The trigger set of another key, a control; repeatable.", valueName: "carriers"))
   var foreign: [String] = []
 
-  @Option(help: "Number of null models to train, for p-values; they are kept in --cache.")
+  @Option(
+    help: ArgumentHelp(
+      """
+      Number of null models to train for each architecture of surrogates, for p-values; they are \
+      kept in --cache.
+      """))
   var nulls: Int?
 
   @Option(help: "Folder where null models are kept for other runs.")
@@ -64,8 +70,8 @@ struct WatermarkStressCommand: ToolCommand {
   @Option(
     help: ArgumentHelp(
       """
-      A model trained without the marked one; p-values are ranks among what such models score on \
-      every key; repeatable.
+      A model trained without the marked one; p-values of surrogates of its architecture are ranks \
+      among what such models score on every key; repeatable.
       """, valueName: "checkpoint"))
   var nullModel: [String] = []
 
