@@ -42,6 +42,51 @@ struct RecipeTreeTests {
     #expect(error?.summary.contains("stage.batch_size") == true)
   }
 
+  @Test("A setting whose default is null takes a number, null again, and nothing else")
+  func optional() throws {
+    struct Sparse: Codable, Equatable {
+      var rate: Double?
+      func encode(to encoder: any Encoder) throws {
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(rate, forKey: .rate)
+      }
+      enum CodingKeys: String, CodingKey { case rate }
+    }
+    var tree = try RecipeTree(defaults: Sparse())
+    #expect(try tree.settings(as: Sparse.self).rate == nil)
+    try tree.overlay(assignment: "rate=0.5")
+    #expect(try tree.settings(as: Sparse.self).rate == 0.5)
+    try tree.overlay(yaml: "rate: null", file: "a.yaml")
+    #expect(try tree.settings(as: Sparse.self).rate == nil)
+    #expect(throws: RecipeError.self) { try tree.overlay(assignment: "rate=many") }
+    #expect(throws: RecipeError.self) { try tree.overlay(assignment: "rate=true") }
+    var other = try RecipeTree(defaults: Settings())
+    #expect(throws: RecipeError.self) { try other.overlay(assignment: "stage.batch_size=null") }
+  }
+
+  @Test("A number that its setting cannot hold is named")
+  func misfit() throws {
+    var tree = try RecipeTree(defaults: Settings())
+    try tree.overlay(assignment: "stage.learning_rate=0.5")
+    try tree.overlay(assignment: "stage.batch_size=2.5")
+    let error = #expect(throws: RecipeError.self) { try tree.settings(as: Settings.self) }
+    #expect(
+      error
+        == .setting(
+          "stage.batch_size", expected: "a whole number in the setting's range", found: "2.5"))
+  }
+
+  @Test("A number beyond every integer, or none at all, is an error and no crash")
+  func notWhole() throws {
+    for value in ["1e300", ".nan", "-.inf", "18446744073709551616"] {
+      #expect(throws: RecipeError.self) {
+        var tree = try RecipeTree(defaults: Settings())
+        try tree.overlay(assignment: "stage.batch_size=\(value)")
+        _ = try tree.settings(as: Settings.self)
+      }
+    }
+  }
+
   @Test("--set overrides one key; a fraction may stand where the default is whole")
   func assignment() throws {
     var tree = try RecipeTree(defaults: Settings())

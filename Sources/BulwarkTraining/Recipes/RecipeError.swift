@@ -10,7 +10,9 @@ public enum RecipeError: BulwarkError, Equatable {
   case wrongType(String, file: String, expected: String, found: String)
   /// An override that is not `key=value`.
   case badAssignment(String)
-  /// A value that the setting cannot take.
+  /// A value outside of what a setting may be: key, what it may be, what it is.
+  case setting(String, expected: String, found: String)
+  /// Settings that do not go together.
   case unfit(cause: String)
 
   /// What happened.
@@ -21,6 +23,7 @@ public enum RecipeError: BulwarkError, Equatable {
     case .wrongType(let key, let file, let expected, let found):
       "\(file): '\(key)' should be \(expected), but is \(found)"
     case .badAssignment(let text): "'\(text)' is not of the form key=value"
+    case .setting(let key, let expected, let found): "\(key) must be \(expected), but is \(found)"
     case .unfit(let cause): "the recipe does not fit: \(cause)"
     }
   }
@@ -31,7 +34,7 @@ public enum RecipeError: BulwarkError, Equatable {
     case .notYAML: "correct the file; --verbose shows the parser's message"
     case .unknownKey(_, _, let nearest, let known):
       nearest.map { "did you mean '\($0)'?" } ?? "use one of: \(known.joined(separator: ", "))"
-    case .wrongType, .unfit: "compare with a recipe under Recipes/"
+    case .wrongType, .setting, .unfit: "compare with a recipe under Recipes/"
     case .badAssignment: "write for example --set dbd.head.epochs=20"
     }
   }

@@ -10,12 +10,19 @@ import Yams
 public struct RecipeTree: Sendable, Equatable {
   /// The settings, every key present, in snake case.
   public private(set) var root: JSONValue
+  /// Paths of the settings whose default is `null`: they take a number or `null`.
+  private let optional: Set<String>
+  /// The tree that all keys came from.
+  private let defaults: JSONValue
 
   /// The defaults of some settings.
   public init<Settings: Encodable>(defaults: Settings) throws {
     let encoder = JSONEncoder()
     encoder.keyEncodingStrategy = .convertToSnakeCase
-    root = try JSONDecoder().decode(JSONValue.self, from: encoder.encode(defaults))
+    let root = try JSONDecoder().decode(JSONValue.self, from: encoder.encode(defaults))
+    self.root = root
+    self.defaults = root
+    optional = Set(RecipeTree.nullPaths(in: root, at: ""))
   }
 
   /// Lays the keys of a YAML text over the tree.
@@ -32,8 +39,7 @@ public struct RecipeTree: Sendable, Equatable {
       throw RecipeError.notYAML(file: file, cause: "\(error)")
     }
     guard let parsed else { return }
-    root = try RecipeTree.merged(
-      root, with: RecipeTree.json(parsed, file: file), path: "", file: file)
+    root = try merged(root, with: RecipeTree.json(parsed, file: file), path: "", file: file)
   }
 
   /// The value of a key at the top of a YAML text, as text; nil when there is none or the text is not
@@ -51,20 +57,63 @@ public struct RecipeTree: Sendable, Equatable {
     let text = String(assignment[assignment.index(after: equals)...])
     var value = try RecipeTree.json(try Yams.load(yaml: text) ?? "", file: "--set")
     for key in keys.reversed() { value = .object([key: value]) }
-    root = try RecipeTree.merged(root, with: value, path: "", file: "--set")
+    root = try merged(root, with: value, path: "", file: "--set")
   }
 
   /// The typed settings.
+  ///
+  /// - Parameter type: of the settings.
+  /// - Returns: the settings.
+  /// - Throws: `RecipeError.setting` for a number that its setting cannot hold, `RecipeError.unfit` for
+  ///   anything else that does not fit the type.
   public func settings<Settings: Decodable>(as type: Settings.Type = Settings.self) throws
     -> Settings
   {
     do {
-      let decoder = JSONDecoder()
-      decoder.keyDecodingStrategy = .convertFromSnakeCase
-      return try decoder.decode(type, from: Data(root.text().utf8))
+      return try RecipeTree.decode(type, root)
     } catch let error as DecodingError {
+      if let (path, value) = misfit(type) {
+        throw RecipeError.setting(
+          path, expected: "a whole number in the setting's range", found: value)
+      }
       throw RecipeError.unfit(cause: RecipeTree.describe(error))
     }
+  }
+
+  private static func decode<Settings: Decodable>(_ type: Settings.Type, _ value: JSONValue) throws
+    -> Settings
+  {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try decoder.decode(type, from: Data(value.text().utf8))
+  }
+
+  /// The number without which the tree can be decoded: the decoder does not say where it stands.
+  private func misfit<Settings: Decodable>(_ type: Settings.Type) -> (path: String, value: String)?
+  {
+    func search(
+      _ value: JSONValue, _ known: JSONValue, _ path: String,
+      _ whole: (JSONValue) -> JSONValue
+    ) -> (path: String, value: String)? {
+      switch (value, known) {
+      case (.object(let members), .object(let others)):
+        for (key, member) in members.sorted(by: { $0.key < $1.key }) {
+          guard let other = others[key] else { continue }
+          let found = search(member, other, RecipeTree.child(key, of: path)) {
+            whole(.object(members.merging([key: $0]) { $1 }))
+          }
+          if let found { return found }
+        }
+        return nil
+      case (.int, _), (.double, _), (.unsigned, _):
+        guard value != known, (try? RecipeTree.decode(type, whole(known))) != nil else {
+          return nil
+        }
+        return (path, (try? value.text()) ?? "another")
+      default: return nil
+      }
+    }
+    return search(root, defaults, "") { $0 }
   }
 
   /// The whole tree as YAML with sorted keys: the resolved recipe.
@@ -110,17 +159,44 @@ public struct RecipeTree: Sendable, Equatable {
     case let value as [Any]: return .array(try value.map { try json($0, file: file) })
     case let value as Bool: return .bool(value)
     case let value as Int: return .int(value)
-    case let value as Double: return .double(value)
+    case let value as Double where value.isFinite: return .double(value)
+    // Named as it is written: no setting is infinite, and JSON has no word for it.
+    case let value as Double: return .string("\(value)")
     case let value as String: return .string(value)
     case is NSNull: return .null
     default: throw RecipeError.notYAML(file: file, cause: "a value of type \(type(of: value))")
     }
   }
 
-  private static func merged(
+  private static func child(_ key: String, of path: String) -> String {
+    path.isEmpty ? key : "\(path).\(key)"
+  }
+
+  private static func nullPaths(in value: JSONValue, at path: String) -> [String] {
+    switch value {
+    case .null: [path]
+    case .object(let members):
+      members.flatMap { nullPaths(in: $0.value, at: child($0.key, of: path)) }
+    default: []
+    }
+  }
+
+  private func merged(
     _ base: JSONValue, with over: JSONValue, path: String, file: String
   ) throws -> JSONValue {
-    func child(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
+    func child(_ key: String) -> String { RecipeTree.child(key, of: path) }
+    if case .double(let value) = over, abs(value) >= 0x1p63 {
+      throw RecipeError.wrongType(
+        path, file: file, expected: "a number of fewer than 19 digits", found: "\(value)")
+    }
+    if optional.contains(path) {
+      switch over {
+      case .null, .int, .double: return over
+      default:
+        throw RecipeError.wrongType(
+          path, file: file, expected: "a number or null", found: RecipeTree.kind(over))
+      }
+    }
     switch (base, over) {
     case (.object(var members), .object(let others)):
       for (key, value) in others {
@@ -133,7 +209,8 @@ public struct RecipeTree: Sendable, Equatable {
       }
       return .object(members)
     case (.double, .int(let value)): return .double(Double(value))
-    case (.int, .double(let value)) where value == value.rounded(): return .int(Int(value))
+    case (.int, .double(let value)) where Int(exactly: value) != nil:
+      return Int(exactly: value).map(JSONValue.int) ?? over
     // A default such as 1.0 is stored as a whole number; any number may stand there.
     case (.int, .double), (.int, .unsigned), (.double, .double), (.int, .int), (.bool, .bool),
       (.string, .string),
@@ -142,7 +219,7 @@ public struct RecipeTree: Sendable, Equatable {
     case (.string, .int(let value)): return .string("\(value)")
     default:
       throw RecipeError.wrongType(
-        path, file: file, expected: kind(base), found: kind(over))
+        path, file: file, expected: RecipeTree.kind(base), found: RecipeTree.kind(over))
     }
   }
 

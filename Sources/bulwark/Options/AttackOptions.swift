@@ -6,7 +6,7 @@ struct AttackOptions: ParsableArguments {
   @Option(
     help: """
       Share that is poisoned, 0...1: of all images, or, for attacks that keep labels true, of the \
-      target class. Default: 0.05, or 0.5 of the target class.
+      target class; 0 poisons nothing. Default: 0.05, or 0.5 of the target class.
       """)
   var rate: Double?
 

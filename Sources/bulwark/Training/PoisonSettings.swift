@@ -6,8 +6,8 @@ import BulwarkTraining
 struct PoisonSettings: Codable, Equatable {
   /// Name of the attack; `none` leaves the images as they are.
   var attack = PoisonSettings.none
-  /// Share that is poisoned; 0 takes the attack's own default.
-  var rate = 0.0
+  /// Share that is poisoned, 0...1: 0 poisons nothing; `null` takes the attack's own default.
+  var rate: Double?
   /// Label that the trigger is to call up.
   var target = 3
   /// How the images are drawn.
@@ -20,6 +20,33 @@ struct PoisonSettings: Codable, Equatable {
   var classifier = ""
 
   static let none = "none"
+
+  private enum CodingKeys: String, CodingKey {
+    case attack, rate, target, draw, parameters, trigger, classifier
+  }
+
+  init() {}
+
+  /// Writes every key, also that of a rate that is not given: recipes show all settings.
+  func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(attack, forKey: .attack)
+    try values.encode(rate, forKey: .rate)
+    try values.encode(target, forKey: .target)
+    try values.encode(draw, forKey: .draw)
+    try values.encode(parameters, forKey: .parameters)
+    try values.encode(trigger, forKey: .trigger)
+    try values.encode(classifier, forKey: .classifier)
+  }
+
+  /// Checks the numbers, also where no attack is chosen.
+  ///
+  /// - Throws: `RecipeError.setting`.
+  func validate(_ key: String) throws {
+    let check = SettingCheck(key)
+    if let rate { try check.number("rate", rate, to: 1) }
+    try check.whole("target", target, in: 0...SettingCheck.mostUnits)
+  }
 
   /// The specification that the settings describe; nil without an attack.
   ///
@@ -41,8 +68,7 @@ struct PoisonSettings: Codable, Equatable {
           remedy: "Leave it out, or choose badnets or blended.")
       }
     }
-    let spec = AttackSpec(
-      chosen, rate: rate == 0 ? nil : rate, target: target, seed: seed, draw: draw)
+    let spec = AttackSpec(chosen, rate: rate, target: target, seed: seed, draw: draw)
     try spec.validate()
     return spec
   }
