@@ -37,6 +37,21 @@ public struct SupervisedOptions: Hashable, Sendable, Codable {
   /// The defaults.
   public init() {}
 
+  /// Checks what would otherwise go wrong deep inside a run, or be senseless.
+  ///
+  /// - Parameter key: name of the group of settings, for the message.
+  /// - Throws: `RecipeError.setting` naming the setting, what it may be and what it is.
+  public func validate(_ key: String) throws {
+    let check = SettingCheck(key)
+    try check.whole("epochs", epochs, in: 1...SettingCheck.mostUnits)
+    try check.whole("batch_size", batchSize, in: 1...SettingCheck.mostUnits)
+    try check.number("learning_rate", learningRate)
+    try check.number("momentum", momentum, to: 1, isBelow: true)
+    try check.number("weight_decay", weightDecay)
+    try check.number("warmup_epochs", warmupEpochs)
+    try check.number("label_smoothing", labelSmoothing, to: 1)
+  }
+
   /// The schedule in epochs.
   public var resolvedSchedule: Schedule {
     switch schedule {

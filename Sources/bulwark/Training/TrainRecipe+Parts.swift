@@ -31,56 +31,22 @@ extension TrainRecipe {
     return known
   }
 
-  /// Checks what would otherwise go wrong deep inside a run.
+  /// Checks what would otherwise go wrong deep inside a run, or be senseless.
   ///
-  /// - Throws: `RecipeError.unfit` naming the setting.
+  /// - Throws: `RecipeError.setting` naming the setting, what it may be and what it is;
+  ///   `RecipeError.unfit` for unknown methods.
   func validate() throws {
-    func require(_ holds: Bool, _ key: String, _ expected: String) throws {
-      if !holds { throw RecipeError.unfit(cause: "\(key) must be \(expected)") }
-    }
-    try require(command == "train", "command", "'train' here")
-    try require(threads >= 0, "threads", "0 or more")
-    try require(checkpointInterval >= 0, "checkpoint_interval", "0 or more seconds")
-    try require(model.width >= 1, "model.width", "at least 1")
-    try require(
-      PaddingMode(rawValue: augmentation.paddingMode) != nil, "augmentation.padding_mode",
-      "reflect or zero")
-    try require(augmentation.padding >= 0, "augmentation.padding", "0 or more pixels")
-    try require(
-      augmentation.minimumCrop > 0 && augmentation.minimumCrop <= 1, "augmentation.minimum_crop",
-      "above 0, at most 1")
-    try require((0...5).contains(augmentation.jitter), "augmentation.jitter", "0...5")
-    try require(
-      augmentation.contrastiveSize == 0 || augmentation.contrastiveSize >= 8,
-      "augmentation.contrastive_size", "0 or at least 8 pixels")
-    let positive: [(String, Int)] = [
-      ("standard.epochs", standard.epochs), ("standard.batch_size", standard.batchSize),
-      ("dbd.self_supervision.batch_size", dbd.selfSupervision.batchSize),
-      ("dbd.head.batch_size", dbd.head.batchSize),
-      ("dbd.semi_supervision.steps_per_epoch", dbd.semiSupervision.stepsPerEpoch),
-      ("dbd.semi_supervision.batch_size", dbd.semiSupervision.batchSize),
-    ]
-    for (key, value) in positive { try require(value >= 1, key, "at least 1") }
-    for (key, share) in [("share", dbd.filter.share), ("final_share", dbd.filter.finalShare)] {
-      try require(share > 0 && share < 1, "dbd.filter.\(key)", "between 0 and 1")
-    }
-    try require(
-      (0..<1).contains(dbd.filter.suspectThreshold), "dbd.filter.suspect_threshold",
-      "0 (off) or below 1")
-    try require(
-      dbd.filter.trustedShare > 0 && dbd.filter.trustedShare <= 1, "dbd.filter.trusted_share",
-      "above 0, at most 1")
-    try require(dbd.filter.suspectLimit >= 0, "dbd.filter.suspect_limit", "0 (off) or more")
-    try require(
-      dbd.semiSupervision.unlabeledBatchSize >= 0, "dbd.semi_supervision.unlabeled_batch_size",
-      "0 or more")
-    try require(
-      dbd.semiSupervision.measureEvery >= 0, "dbd.semi_supervision.measure_every", "0 or more")
+    let check = SettingCheck()
+    try check.require(command == "train", "command", "'train' here", "'\(command)'")
+    try check.whole("threads", threads, in: 0...4096)
+    try check.number("checkpoint_interval", checkpointInterval)
+    try data.validate("data")
+    try poison.validate("poison")
+    try SettingCheck("model").whole("width", model.width, in: 1...8192)
+    try augmentation.validate("augmentation")
+    try standard.validate("standard")
+    try dbd.validate("dbd")
     _ = try resolvedMethods()
-  }
-
-  private enum PaddingMode: String {
-    case reflect, zero
   }
 
   /// What the loader is told.
@@ -100,6 +66,26 @@ extension TrainRecipe {
 }
 
 extension TrainRecipe.AugmentationSettings {
+  private enum PaddingMode: String {
+    case reflect, zero
+  }
+
+  /// Checks the settings.
+  ///
+  /// - Throws: `RecipeError.setting`.
+  func validate(_ key: String) throws {
+    let check = SettingCheck(key)
+    try check.require(
+      PaddingMode(rawValue: paddingMode) != nil, "padding_mode", "reflect or zero",
+      "'\(paddingMode)'")
+    try check.whole("padding", padding, in: 0...1024)
+    try check.number("minimum_crop", minimumCrop, to: 1, isAbove: true)
+    try check.number("jitter", jitter, to: 5)
+    try check.require(
+      contrastiveSize == 0 || (8...1024).contains(contrastiveSize), "contrastive_size",
+      "0 (the images' side) or a whole number in 8...1024", contrastiveSize)
+  }
+
   /// Random crop and flip, without normalization.
   var weakSteps: [AugmentationStep] {
     var steps: [AugmentationStep] = []
@@ -113,6 +99,21 @@ extension TrainRecipe.AugmentationSettings {
 }
 
 extension TrainRecipe.DataSettings {
+  /// Checks the numbers.
+  ///
+  /// - Throws: `RecipeError.setting`.
+  func validate(_ key: String) throws {
+    let check = SettingCheck(key)
+    for (name, value) in [("limit", limit), ("test_limit", testLimit)] {
+      try check.require(value >= 0, name, "0 (all) or a whole number of at least 1", value)
+    }
+    try check.require(
+      (0...ImageCodec.maximumSide).contains(imageSize), "image_size",
+      "0 (as stored) or a whole number in 1...\(ImageCodec.maximumSide)", imageSize)
+    try check.require(
+      [0, 1, 3].contains(channels), "channels", "0 (as stored), 1 or 3", channels)
+  }
+
   /// What the loader is told.
   func loadOptions(skipBad: Bool) throws -> DataOptions {
     func given(_ value: Int) -> Int? { value == 0 ? nil : value }

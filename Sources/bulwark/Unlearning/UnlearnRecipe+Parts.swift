@@ -59,14 +59,15 @@ extension UnlearnRecipe {
 
   /// Checks what would otherwise go wrong deep inside a run.
   ///
-  /// - Throws: `RecipeError.unfit` or `UnlearningError.setting` naming the setting.
+  /// - Throws: `RecipeError.setting`, `RecipeError.unfit` or `UnlearningError.setting` naming the setting.
   func validate() throws {
     func require(_ holds: Bool, _ key: String, _ expected: String) throws {
       if !holds { throw RecipeError.unfit(cause: "\(key) must be \(expected)") }
     }
+    let check = SettingCheck()
     try require(command == "unlearn", "command", "'unlearn' here")
-    try require(threads >= 0, "threads", "0 or more")
-    try require(seeds >= 1, "seeds", "at least 1")
+    try check.whole("threads", threads, in: 0...4096)
+    try check.whole("seeds", seeds, in: 1...1000)
     try require(checkpointInterval >= 0, "checkpoint_interval", "0 or more seconds")
     try require(!checkpoint.isEmpty, "checkpoint", "the path of a checkpoint (--checkpoint)")
     try require(
@@ -76,10 +77,13 @@ extension UnlearnRecipe {
       relearning.share > 0 && relearning.share <= 1, "relearning.share", "above 0, at most 1")
     try require(relearning.epochs.allSatisfy { $0 >= 1 }, "relearning.epochs", "at least 1 each")
     try relearning.training.validate("relearning.training")
-    try require(
-      audit.shadows == 0 || (audit.shadows >= 6 && audit.shadows % 2 == 0), "audit.shadows",
-      "0, or an even number of at least 6")
+    try check.require(
+      audit.shadows == 0 || ((6...1000).contains(audit.shadows) && audit.shadows % 2 == 0),
+      "audit.shadows", "0, or an even number in 6...1000", audit.shadows)
     try require(audit.share > 0 && audit.share < 1, "audit.share", "between 0 and 1")
+    try data.validate("data")
+    try retrain.validate("retrain")
+    try augmentation.validate("augmentation")
     try mask.validate()
     try settings.validate()
     _ = try rows()
