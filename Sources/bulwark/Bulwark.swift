@@ -20,6 +20,7 @@ struct Bulwark: ParsableCommand {
     ])
 
   static func main() {
+    StandardStreams.hold()
     var verbose = false
     do {
       var command = try parseAsRoot()
@@ -27,12 +28,32 @@ struct Bulwark: ParsableCommand {
       verbose = (command as? any ToolCommand)?.output.verbose ?? false
       try command.run()
     } catch let error where isParserError(error) {
-      exit(withError: error)
+      leave(withParserError: error)
     } catch {
-      let report = ErrorReport(error, verbose: verbose)
-      if !report.lines.isEmpty { Console.writeError(report.lines.joined(separator: "\n") + "\n") }
-      exit(withError: ExitCode(report.status.rawValue))
+      leave(with: error, verbose: verbose)
     }
+  }
+
+  private static func leave(with error: any Error, verbose: Bool) -> Never {
+    let report = ErrorReport(error, verbose: verbose)
+    if !report.lines.isEmpty { Console.writeError(report.lines.joined(separator: "\n") + "\n") }
+    exit(withError: ExitCode(report.status.rawValue))
+  }
+
+  /// Help goes to stdout like any result, and is lost as loudly; wrong usage goes to stderr.
+  private static func leave(withParserError error: any Error) -> Never {
+    let text = fullMessage(for: error)
+    let code = exitCode(for: error)
+    if !code.isSuccess {
+      Console.writeError(text + "\n")
+    } else if !text.isEmpty {
+      do {
+        try Console.writeResult(text + "\n")
+      } catch {
+        leave(with: error, verbose: false)
+      }
+    }
+    exit(withError: code)
   }
 
   /// Whether the argument parser itself knows best how to show this error: wrong usage, or a

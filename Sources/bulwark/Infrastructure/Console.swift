@@ -43,17 +43,35 @@ final class Console: @unchecked Sendable {
 
   /// The result: one JSON object with `--json`, else the given lines; with `--quiet` stdout still
   /// carries it.
+  ///
+  /// - Throws: `ToolError` of the category input/output when stdout takes nothing; what encoding
+  ///   the result and making its text throw.
   func finish(_ result: ResultObject, text: () throws -> [String]) throws {
     clearProgress()
     var result = result
     result.seconds = (seconds * 1000).rounded() / 1000
     let lines = options.json ? [try result.line()] : try text()
-    FileHandle.standardOutput.write(Data((lines.joined(separator: "\n") + "\n").utf8))
+    try Self.writeResult(lines.joined(separator: "\n") + "\n")
   }
 
-  /// Writes to stderr, whatever the options.
+  /// Writes to stdout.
+  ///
+  /// - Throws: `ToolError` of the category input/output when stdout is closed, full or a pipe
+  ///   that nobody reads.
+  static func writeResult(_ text: String) throws {
+    do {
+      try FileHandle.standardOutput.write(contentsOf: Data(text.utf8))
+    } catch {
+      throw ToolError(
+        summary: "The result could not be written to stdout.",
+        remedy: "Send stdout to where it can be written; files of the run are complete.",
+        category: .inputOutput, causes: ["\(error)"])
+    }
+  }
+
+  /// Writes to stderr, whatever the options. Where nothing takes it, the work goes on in silence.
   static func writeError(_ text: String) {
-    FileHandle.standardError.write(Data(text.utf8))
+    try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
   }
 }
 

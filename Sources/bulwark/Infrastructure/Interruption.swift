@@ -32,8 +32,6 @@ enum Interruption {
     sigaddset(&signals, SIGINT)
     sigaddset(&signals, SIGTERM)
     pthread_sigmask(SIG_UNBLOCK, &signals, nil)
-    // A closed pipe is a write error, not a silent death.
-    signal(SIGPIPE, SIG_IGN)
   }
 
   /// Only what is allowed in a signal handler: an atomic, `write` and `_exit`.
