@@ -58,7 +58,8 @@ public enum UnlearningError: BulwarkError, Equatable {
     case .unknownSource(_, true): "give a folder below which training images lie"
     case .unknownSource(_, false): "use an image folder, or name the samples by position"
     case .notAList:
-      "give a JSON list, a CSV file with a column 'index', or what `bulwark flag` wrote"
+      "give a JSON list, a CSV file with a column 'index', or what `bulwark flag` or `bulwark data "
+        + "poison` wrote"
     case .differentData:
       "give the data that the checkpoint was trained on, or say --accept-different-data"
     case .setting: "compare with a recipe under Recipes/unlearning"

@@ -114,7 +114,10 @@ struct ForgetListFileTests {
 
   @Test(
     "JSON: an array, or an object that holds one",
-    arguments: ["[3, 1]", "{\"flagged\": [3, 1], \"samples\": []}", " {\"indices\": [3, 1]}"])
+    arguments: [
+      "[3, 1]", "{\"flagged\": [3, 1], \"samples\": []}", " {\"indices\": [3, 1]}",
+      "{\"noiseIndices\": [0], \"poisonedIndices\": [3, 1], \"trueLabels\": [5, 6]}",
+    ])
   func json(text: String) throws { #expect(try read(text) == [3, 1]) }
 
   @Test(
@@ -150,6 +153,21 @@ struct ForgetListFileTests {
     }
     try file.close()
     #expect(try ForgetListFile.read(path) == [3, 1])
+  }
+
+  @Test("Held against a data set, every position must be there, and once; an empty list may be")
+  func checked() throws {
+    let path = try temporaryFile("list.json")
+    func read(_ text: String) throws -> [Int] {
+      try text.write(toFile: path, atomically: true, encoding: .utf8)
+      return try ForgetListFile.read(path, of: 4)
+    }
+    #expect(try read("[3, 1]") == [3, 1])
+    #expect(try read("[]") == [])
+    #expect(throws: UnlearningError.outOfRange(index: 4, count: 4, origin: path)) {
+      try read("[3, 4]")
+    }
+    #expect(throws: UnlearningError.duplicate(index: 3, origin: path)) { try read("[3, 3]") }
   }
 
   @Test("A missing file is a missing input")

@@ -9,7 +9,8 @@ import Foundation
 /// | CSV | positions one a line, or a column named `index`; an optional column `flagged` (0 or 1) selects rows |
 /// | HDF5 | a data set `flagged`, `indices` or `poisoned`, or `data/indices/...` of a sealed file |
 ///
-/// So it reads what `bulwark flag` and `bulwark data poison` write.
+/// So it reads what `bulwark flag` and `bulwark data poison` write. The first key of `indices`, `flagged`,
+/// `poisoned_indices`, `poisonedIndices` (the manifest `poison.json`) and `poisoned` counts.
 public enum ForgetListFile {
   private static let keys = [
     "indices", "flagged", "poisoned_indices", "poisonedIndices", "poisoned",
@@ -24,7 +25,7 @@ public enum ForgetListFile {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw StoreError(
         .missingFile, file: path, expected: "a list of sample positions", found: "no such file",
-        remedy: "Check the path of the list of samples to forget.")
+        remedy: "Check the path of the list.")
     }
     if data.starts(with: [0x89, 0x48, 0x44, 0x46]) { return try hdf5(path) }
     if DatasetFile.isOne(path) {
@@ -39,6 +40,19 @@ public enum ForgetListFile {
     }
     let first = text.first { !$0.isWhitespace }
     return first == "[" || first == "{" ? try json(text, path) : try csv(text, path)
+  }
+
+  /// Reads the positions in the order of the file and checks them against a data set.
+  ///
+  /// - Parameters:
+  ///   - path: the file; what it holds is recognized by its first bytes.
+  ///   - count: samples in the data set.
+  /// - Returns: the positions, each in `0..<count` and once; a list may be empty.
+  /// - Throws: what `read(_:)` throws; `UnlearningError.outOfRange` or `.duplicate`.
+  public static func read(_ path: String, of count: Int) throws -> [Int] {
+    let positions = try read(path)
+    _ = try ForgetSet.membership(positions, of: count, origin: path)
+    return positions
   }
 
   private static func json(_ text: String, _ path: String) throws -> [Int] {

@@ -18,21 +18,29 @@ public struct ForgetSet: Sendable, Hashable {
   ///   - origin: what error messages and reports call the list.
   /// - Throws: `UnlearningError.outOfRange`, `.duplicate`, `.empty` or `.everything`.
   public init(_ positions: [Int], of count: Int, origin: String) throws {
-    var isForgotten = [Bool](repeating: false, count: count)
-    for position in positions {
-      guard isForgotten.indices.contains(position) else {
-        throw UnlearningError.outOfRange(index: position, count: count, origin: origin)
-      }
-      guard !isForgotten[position] else {
-        throw UnlearningError.duplicate(index: position, origin: origin)
-      }
-      isForgotten[position] = true
-    }
+    let isForgotten = try Self.membership(positions, of: count, origin: origin)
     guard !positions.isEmpty else { throw UnlearningError.empty(origin: origin) }
     guard positions.count < count else { throw UnlearningError.everything(origin: origin) }
     forget = isForgotten.indices.filter { isForgotten[$0] }
     retain = isForgotten.indices.filter { !isForgotten[$0] }
     self.origin = origin
+  }
+
+  /// For each of `count` samples, whether the positions name it.
+  ///
+  /// - Throws: `UnlearningError.outOfRange` or `.duplicate`.
+  static func membership(_ positions: [Int], of count: Int, origin: String) throws -> [Bool] {
+    var isMember = [Bool](repeating: false, count: count)
+    for position in positions {
+      guard isMember.indices.contains(position) else {
+        throw UnlearningError.outOfRange(index: position, count: count, origin: origin)
+      }
+      guard !isMember[position] else {
+        throw UnlearningError.duplicate(index: position, origin: origin)
+      }
+      isMember[position] = true
+    }
+    return isMember
   }
 
   /// Samples in the training set.

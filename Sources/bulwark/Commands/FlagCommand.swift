@@ -3,6 +3,7 @@ import BulwarkData
 import BulwarkDefense
 import BulwarkStore
 import BulwarkTraining
+import BulwarkUnlearning
 import Foundation
 
 /// `bulwark flag`: which training samples a checkpoint finds suspicious.
@@ -32,7 +33,8 @@ struct FlagCommand: ToolCommand {
   @Flag(help: "Flag samples of every class, also where DBD suspected only some.")
   var allClasses = false
 
-  @Option(help: "Index list of the true poisons, to measure against.")
+  @Option(
+    help: "The true poisons, to measure against: poison.json, or a JSON, CSV or HDF5 list.")
   var truth: String?
 
   @Flag(help: "Replace existing lists.")
@@ -61,7 +63,7 @@ struct FlagCommand: ToolCommand {
     let bundle = try console.load(data, options: dataOptions.loadOptions)
     let train = bundle.train
     try loaded.check(train, path: data)
-    let known = try truth.map { try IndexList.read($0, below: train.count) }
+    let known = try truth.map { try ForgetListFile.read($0, of: train.count) }
 
     console.note("ranking \(train.count) samples")
     let session = try TrainingSession(
