@@ -9,13 +9,16 @@ struct FileCommandTests {
   let tool = Tool()
 
   /// An untrained small network for the digits, as a checkpoint file.
-  private func writeCheckpoint(to path: String, suspecting suspects: [Int] = []) throws {
+  private func writeCheckpoint(
+    to path: String, suspecting suspects: [Int] = [], recipe: String? = nil
+  ) throws {
     let architecture = Architecture(.smallCNN, width: 4, classes: 10, channels: 1)
     let model = try architecture.build(key: RandomKey(seed: 1))
     var checkpoint = Checkpoint(
       weights: StateDict(try model.state.snapshot().map { ($0.name, $0.tensor) }),
       architecture: try JSONValue(encoding: architecture),
-      normalization: .init(mean: [0.3], std: [0.35]), classNames: (0...9).map(String.init)
+      normalization: .init(mean: [0.3], std: [0.35]), classNames: (0...9).map(String.init),
+      recipe: recipe
     )
     if !suspects.isEmpty {
       checkpoint.states["suspected_classes"] = StateDict([("value", try Tensor(suspects))])
@@ -135,6 +138,67 @@ struct FileCommandTests {
     #expect(strange.status == 65 && strange.stderr.contains("--all-classes"), "\(strange.stderr)")
   }
 
+  @Test("flag measures against the ground truth that data poison wrote")
+  func flagTruth() async throws {
+    let folder = try TemporaryFolder()
+    try writeCheckpoint(to: folder.file("model.h5"))
+    let poisoned = try await tool(
+      "data", "poison", "--data", "digits", "--limit", "100", "--attack", "badnets", "--rate",
+      "0.1", "--out", folder.file("poisoned"))
+    #expect(poisoned.status == 0, "\(poisoned.stderr)")
+    func metrics(_ name: String, _ more: String...) async throws -> NSDictionary {
+      let outcome = try await tool.start(
+        [
+          "flag", folder.file("model.h5"), "--data", folder.file("poisoned") + "/data.h5",
+          "--threads", "1", "--out", folder.file(name), "--json",
+        ] + more
+      ).outcome()
+      #expect(outcome.status == 0, "\(outcome.stderr)")
+      let metrics = try #require(outcome.json?["metrics"] as? [String: Any])
+      #expect((metrics["flagged_recall"] as? [String: Any])?["n"] as? Int == 10)
+      return NSDictionary(dictionary: metrics)
+    }
+    // The data set itself knows its poisons, too.
+    let known = try await metrics("known")
+    #expect(try await metrics("told", "--truth", folder.file("poisoned") + "/poison.json") == known)
+
+    try "[100]".write(toFile: folder.file("wrong.json"), atomically: true, encoding: .utf8)
+    for (list, status, words) in [("wrong.json", 65, "0...99"), ("none.json", 66, "none.json")] {
+      let outcome = try await tool(
+        "flag", folder.file("model.h5"), "--data", "digits", "--limit", "100", "--out",
+        folder.file("never"), "--truth", folder.file(list))
+      #expect(outcome.status == Int32(status), "\(outcome.stderr)")
+      #expect(outcome.stderr.contains(words), "\(outcome.stderr)")
+    }
+  }
+
+  @Test("evaluate and flag name the very checkpoint that they measured, and its recipe")
+  func checkpointDigest() async throws {
+    let folder = try TemporaryFolder()
+    let recipe = "methods: [standard]\n"
+    let commands = [
+      ["evaluate", "--test-limit", "30"], ["flag", "--limit", "30", "--out", folder.file("list")],
+    ]
+    for (name, text) in [("with.h5", recipe), ("without.h5", nil)] {
+      let path = folder.file(name)
+      try writeCheckpoint(to: path, recipe: text)
+      let digest = try Checkpoint.inspectSummary(path).digest
+      for command in commands {
+        let outcome = try await tool.start(
+          [command[0], path] + command.dropFirst()
+            + ["--data", "digits", "--threads", "1", "--json"]
+            + (command[0] == "flag" ? ["--force"] : [])
+        ).outcome()
+        #expect(outcome.status == 0, "\(outcome.stderr)")
+        let inputs = try #require(outcome.json?["inputs"] as? [String: Any])
+        #expect(inputs["checkpoint_digest"] as? String == digest)
+        #expect(
+          inputs["checkpoint_recipe"] as? String
+            == text.map { "sha256:\(SHA256Digest(of: $0))" })
+      }
+    }
+  }
+
   private struct Sample: Decodable {
     var index: Int
     var score: Double
@@ -160,7 +224,12 @@ struct FileCommandTests {
     #expect(verified.status == 2)
     #expect((verified.json?["details"] as? [String: Any])?["intact"] as? Bool == false)
     #expect(try await tool("checkpoint", "inspect", path).status == 65)
-    #expect(try await tool("evaluate", path, "--data", "digits").status == 65)
+    let evaluated = try await tool("evaluate", path, "--data", "digits")
+    #expect(evaluated.status == 65)
+    // What the error advises exists.
+    #expect(evaluated.stderr.contains("`bulwark checkpoint inspect --edited`"))
+    let help = try await tool("checkpoint", "inspect", "--help")
+    #expect(help.stdout.contains("--edited"))
     #expect(try await tool("checkpoint", "inspect", folder.file("none.h5")).status == 66)
   }
 

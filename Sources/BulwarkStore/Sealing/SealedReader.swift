@@ -83,8 +83,10 @@ struct SealedReader {
   private static func broken(_ path: String, _ expected: String, _ found: String) -> StoreError {
     StoreError(
       .brokenSeal, file: path, item: "seal", expected: expected, found: found,
-      remedy: "The file is damaged: use another copy. If you edited it with another program on "
-        + "purpose, ask for edited files to be accepted.")
+      remedy: "The file is damaged: use another copy. If another program edited it on purpose, "
+        + "`bulwark checkpoint inspect --edited` shows what it holds; to use edited weights, edit "
+        + "those that `bulwark checkpoint export` writes and bring them in with `bulwark checkpoint "
+        + "import`.")
   }
 
   private static func title(_ kind: String) -> String {

@@ -52,7 +52,7 @@ struct EvaluateCommand: ToolCommand {
     let values = try evaluator.measure(loaded.model, session: session)
 
     var result = ResultObject(command: "evaluate")
-    result.inputs = try bundle.inputs.merging(loaded.inputs) { $1 }
+    result.inputs = try bundle.inputs.merging(loaded.inputs()) { $1 }
     if let trigger { result.inputs["trigger"] = .string(trigger) }
     result.metrics = values.byName
     try console.finish(result) {

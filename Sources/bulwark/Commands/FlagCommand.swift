@@ -73,7 +73,7 @@ struct FlagCommand: ToolCommand {
     let flagged = ranking.flagged(count: count, suspects: suspects)
 
     var result = ResultObject(command: "flag")
-    result.inputs = try bundle.inputs.merging(loaded.inputs) { $1 }
+    result.inputs = try bundle.inputs.merging(loaded.inputs()) { $1 }
     let paths = try SuspicionListFile(
       ranking: ranking, flagged: flagged, dataset: train, origin: result.inputs
     ).write(base: out, overwrite: force)

@@ -42,6 +42,18 @@ struct LoadedModel {
     }
   }
 
-  /// The checkpoint as a result's `inputs` name it.
-  var inputs: [String: JSONValue] { ["checkpoint": .string(path)] }
+  /// The checkpoint as a result's `inputs` name it: its path, the digest of its file, and that of the
+  /// recipe which it holds, where it holds one.
+  ///
+  /// - Throws: `StoreError` when the file cannot be read again.
+  func inputs() throws -> [String: JSONValue] {
+    let summary = try Checkpoint.inspectSummary(path)
+    var inputs: [String: JSONValue] = [
+      "checkpoint": .string(path), "checkpoint_digest": .string(summary.digest),
+    ]
+    if let recipe = checkpoint.recipe {
+      inputs["checkpoint_recipe"] = .string("sha256:\(SHA256Digest(of: recipe))")
+    }
+    return inputs
+  }
 }
