@@ -11,7 +11,7 @@ extension ForgettingReport {
   public func json() throws -> JSONValue {
     let before = Dictionary(
       rows(named: Self.original).map { ($0.seed, $0.confidence) }, uniquingKeysWith: { a, _ in a })
-    return [
+    var members: [String: JSONValue] = [
       "schema": .string(Self.schema), "checkpoint_before": .string(originalDigest),
       "recipe": .string(recipeDigest),
       "rows": .array(try rows.map { try json($0, before: before[$0.seed]) }),
@@ -23,10 +23,13 @@ extension ForgettingReport {
       "verdicts": .array(verdicts.map(JSONValue.string)),
       "legend": .array(Self.legend.map(JSONValue.string)),
     ]
+    if audit != .null { members["ulira"] = audit }
+    return .object(members)
   }
 
   private func json(_ row: Row, before: [Double]?) throws -> JSONValue {
-    let samples = row.forgetSet.forget.map { index in
+    let known = row.confidence.isEmpty ? [] : row.forgetSet.forget
+    let samples = known.map { index in
       var sample: [String: JSONValue] = [
         "index": .int(index), "label": .int(labels[index]),
         "confidence_after": .double(row.confidence[index]),
@@ -84,8 +87,8 @@ extension ForgettingReport {
   }
 
   /// Writes the report as plain HDF5, whole or not at all: `labels`, and for each row a group
-  /// `rows/NAME/seed-N` with `forget` (positions) and `confidence` (of every training sample); the
-  /// report without them is the text `report`.
+  /// `rows/NAME/seed-N` with `forget` (positions) and `confidence` (of every training sample, left out
+  /// where a row stands for several models); the report without them is the text `report`.
   ///
   /// - Throws: `StoreError`.
   public func write(hdf5 path: String, overwrite: Bool = false) throws {
@@ -110,6 +113,7 @@ extension ForgettingReport {
         for row in rows(named: name) {
           let place = try group.createGroup("seed-\(row.seed)")
           try Self.write(row.forgetSet.forget, "forget", to: place)
+          guard !row.confidence.isEmpty else { continue }
           try row.confidence.withUnsafeBytes {
             _ = try place.write(
               "confidence", number: .float64, shape: [row.confidence.count], bytes: $0)

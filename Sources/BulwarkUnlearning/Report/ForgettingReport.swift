@@ -16,7 +16,8 @@ public struct ForgettingReport: Sendable {
     public var forgetSet: ForgetSet
     /// The measurements, cost included.
     public var values: [MetricValue]
-    /// Probability of the given label for each training sample, in 0...1.
+    /// Probability of the given label for each training sample, in 0...1; empty for a row that
+    /// stands for several models.
     public var confidence: [Double]
     /// Method settings.
     public var settings: JSONValue
@@ -77,6 +78,8 @@ public struct ForgettingReport: Sendable {
   public var labels: [Int]
   /// The methods that came to no model.
   public var failures: [Failure]
+  /// Counts behind the rates of an audit by U-LiRA, row by row; null without one.
+  public var audit = JSONValue.null
 
   /// Makes a report.
   public init(

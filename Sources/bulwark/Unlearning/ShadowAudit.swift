@@ -28,24 +28,11 @@ struct ShadowAudit {
   ///
   /// - Throws: `EarlyExit` with status 75 when a signal came.
   func callAsFunction() throws -> [Finding] {
-    let key = RandomKey(seed: recipe.seed).stream("audit")
-    let train = run.bundle.train
-    let design = try ShadowDesign(
-      count: train.count, share: recipe.audit.share, shadows: recipe.audit.shadows, key: key)
-    let audited = try train.subset(design.audited)
-    let reference = try MethodRow(parsing: ForgettingReport.reference)
-    let rows = try [reference] + recipe.rows().filter { $0 != reference }
+    let design = try design()
+    let rows = try rows()
     var statistics: [String: [[Double]]] = [:]
     for shadow in design.isMember.indices {
-      let task = design.task(shadow)
-      let set = try train.subset(task.train)
-      let input = UnlearningInput(
-        train: set,
-        forgetSet: try ForgetSet(task.forget, of: set.count, origin: "half of the audited samples"),
-        normalization: run.loaded.normalization, views: run.views)
-      let work = ShadowWork(
-        run: run, input: input, audited: audited, shadow: shadow,
-        seed: key.stream("shadow").step(shadow).value)
+      let work = try work(shadow, design)
       let original = try work.trained()
       statistics[ForgettingReport.original, default: []].append(
         try work.statistic(ForgettingReport.original) { try work.model(original) })
@@ -61,6 +48,41 @@ struct ShadowAudit {
       }
     }
   }
+
+  /// The models that are attacked besides the original: Retrain and every method.
+  func rows() throws -> [MethodRow] {
+    let reference = try MethodRow(parsing: ForgettingReport.reference)
+    return try [reference] + recipe.rows().filter { $0 != reference }
+  }
+
+  /// Which samples each shadow is trained on.
+  func design() throws -> ShadowDesign {
+    try ShadowDesign(
+      count: run.bundle.train.count, share: recipe.audit.share, shadows: recipe.audit.shadows,
+      key: key)
+  }
+
+  /// The samples that the audit is about, of which every shadow unlearns one half.
+  func audited() throws -> ForgetSet {
+    try ForgetSet(
+      design().audited, of: run.bundle.train.count,
+      origin: "the samples audited by U-LiRA, of which every shadow unlearns one half")
+  }
+
+  /// The work on a shadow of the design; nothing is computed yet.
+  func work(_ shadow: Int, _ design: ShadowDesign) throws -> ShadowWork {
+    let task = design.task(shadow)
+    let set = try run.bundle.train.subset(task.train)
+    let input = UnlearningInput(
+      train: set,
+      forgetSet: try ForgetSet(task.forget, of: set.count, origin: "half of the audited samples"),
+      normalization: run.loaded.normalization, views: run.views)
+    return ShadowWork(
+      run: run, input: input, audited: try run.bundle.train.subset(design.audited), shadow: shadow,
+      seed: key.stream("shadow").step(shadow).value)
+  }
+
+  private var key: RandomKey { RandomKey(seed: recipe.seed).stream("audit") }
 
   private func finding(_ name: String, _ attack: LikelihoodRatioAttack) -> Finding {
     let (positives, negatives) = (attack.unlearned.count, attack.unseen.count)
@@ -82,7 +104,7 @@ struct ShadowAudit {
 }
 
 /// The work on one shadow.
-private struct ShadowWork {
+struct ShadowWork {
   let run: UnlearnRun
   let input: UnlearningInput
   let audited: ImageDataset
@@ -106,13 +128,7 @@ private struct ShadowWork {
   /// The shadow before unlearning, from the cache or trained now.
   func trained() throws -> Checkpoint {
     let path = try path("shadow", identity(), "h5")
-    let session = try session(saving: path)
-    let data = TrainingData(
-      train: input.train,
-      evaluator: Evaluator(test: nil, triggered: nil, normalization: input.normalization))
-    let trainer = try SupervisedTrainer(
-      run.loaded.model.architecture, data: data, options: run.retrain,
-      augmentation: input.augmentation, session: session)
+    let trainer = try trainer(session(saving: path))
     if FileManager.default.fileExists(atPath: path) {
       let checkpoint = try Checkpoint(reading: path)
       if checkpoint.progress.stage == "done" { return checkpoint }
@@ -120,6 +136,16 @@ private struct ShadowWork {
     }
     try interruptible(path) { _ = try trainer.run() }
     return try trainer.snapshot()
+  }
+
+  /// What trains the shadow; nothing is computed yet.
+  func trainer(_ session: TrainingSession) throws -> SupervisedTrainer {
+    let data = TrainingData(
+      train: input.train,
+      evaluator: Evaluator(test: nil, triggered: nil, normalization: input.normalization))
+    return try SupervisedTrainer(
+      run.loaded.model.architecture, data: data, options: run.retrain,
+      augmentation: input.augmentation, session: session)
   }
 
   func model(_ checkpoint: Checkpoint) throws -> ImageClassifier {

@@ -31,19 +31,15 @@ struct UnlearnJob: RecipeJob {
     try folder.open(
       resolved.text, resume: options.resume, stale: stale + [folder.file("costs.json")])
     var report = try execution()
-    let findings = try resolved.recipe.audit.shadows > 0 ? ShadowAudit(run: run)() : []
-    for finding in findings {
-      // The audit is of the recipe, not of a seed: it stands in the first row of the name.
-      guard let place = report.rows.firstIndex(where: { $0.name == finding.name }) else { continue }
-      report.rows[place].values += finding.values
+    if resolved.recipe.audit.shadows > 0 {
+      let audit = ShadowAudit(run: run)
+      try report.add(try audit(), of: audit.audited(), seed: resolved.recipe.seed)
     }
-    try finish(
-      report, findings: findings, run: run, folder: folder, execution: execution, inputs: inputs)
+    try finish(report, run: run, folder: folder, execution: execution, inputs: inputs)
   }
 
   private func finish(
-    _ report: ForgettingReport, findings: [ShadowAudit.Finding], run: UnlearnRun, folder: RunFolder,
-    execution: UnlearnExecution,
+    _ report: ForgettingReport, run: UnlearnRun, folder: RunFolder, execution: UnlearnExecution,
     inputs: [(UInt64, UnlearningInput)]
   ) throws {
     let files = (json: folder.file("forgetting.json"), hdf5: folder.file("forgetting.h5"))
@@ -74,10 +70,7 @@ struct UnlearnJob: RecipeJob {
       "forget_samples": .int(inputs[0].1.forgetSet.forget.count),
       "verdicts": .array(report.verdicts.map(JSONValue.string)),
     ]
-    if !findings.isEmpty {
-      result.details?["ulira"] = .object(
-        Dictionary(findings.map { ($0.name, $0.details) }, uniquingKeysWith: { a, _ in a }))
-    }
+    if report.audit != .null { result.details?["ulira"] = report.audit }
     result.seconds = console.seconds
     try AtomicFile.write(Data((try result.line() + "\n").utf8), to: folder.result, overwrite: true)
     try console.finish(result) {
@@ -88,6 +81,25 @@ struct UnlearnJob: RecipeJob {
 }
 
 extension ForgettingReport {
+  /// Puts what an audit found into the rows, and the counts beside them.
+  ///
+  /// The audit is of the recipe, not of a seed: it stands in the first row of its name. Retrain is always
+  /// audited; where it is not measured as a reference, it gets a row with the audit alone.
+  mutating func add(_ findings: [ShadowAudit.Finding], of audited: ForgetSet, seed: UInt64) {
+    for finding in findings {
+      if let place = rows.firstIndex(where: { $0.name == finding.name }) {
+        rows[place].values += finding.values
+      } else {
+        rows.append(
+          Row(
+            name: finding.name, seed: seed, checkpointDigest: nil, forgetSet: audited,
+            values: finding.values, confidence: []))
+      }
+    }
+    audit = .object(
+      Dictionary(findings.map { ($0.name, $0.details) }, uniquingKeysWith: { a, _ in a }))
+  }
+
   /// The means over seeds of a row's measures, and its gap to Retrain.
   func metrics(of name: String) -> [String: ResultMetric] {
     var metrics: [String: ResultMetric] = [:]
@@ -117,7 +129,7 @@ extension ForgettingReport {
       ("TPR at 0.1 %", Metric.uliraTPR01), ("attack success", Metric.attackSuccessRate),
       ("RTE", Metric.unlearningTime),
     ].filter { column in names.contains { summary(column.definition, of: $0) != nil } }
-    let hasGap = !rows(named: Self.reference).isEmpty
+    let hasGap = gap(of: Self.reference) != nil
     var table = Table(header: ["method"] + columns.map(\.title) + (hasGap ? ["Avg Gap"] : []))
     table.rows = names.map { name in
       var cells = [name] + columns.map { cell(summary($0.definition, of: name), $0.definition) }
