@@ -45,6 +45,9 @@ final class StopWatch: EventSink {
     return max(0, (first - begin).inSeconds - stepSeconds)
   }
 
+  /// Seconds of the whole stage.
+  var totalSeconds: Double { startSeconds + Double(steps) * stepSeconds }
+
   /// The largest resident size of this process so far, as the kernel counts it.
   static func peakBytes() -> Int {
     let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""

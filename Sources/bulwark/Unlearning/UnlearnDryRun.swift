@@ -1,16 +1,34 @@
+import BulwarkStore
 import BulwarkTraining
 import BulwarkUnlearning
 
-/// Estimates time and memory of an unlearning run: a few steps of every method on a throw-away model.
+/// Estimates time and memory of an unlearning run: a few steps of every method on a throw-away model,
+/// and the same on a shadow where an audit is asked for. What a cache already holds is not left out.
 struct UnlearnDryRun {
   let run: UnlearnRun
 
-  /// What one row of one seed will take.
+  /// What one kind of work will take.
   private struct Estimate {
     var name: String
+    /// Steps of one run of it.
     var steps: Int
+    /// Seconds of one run of it.
     var seconds: Double
+    /// How often it is run.
+    var runs: Int
+
+    var total: Double { seconds * Double(runs) }
+
+    var json: JSONValue {
+      [
+        "name": .string(name), "steps": .int(steps), "seconds": .double(seconds),
+        "runs": .int(runs),
+      ]
+    }
   }
+
+  /// Images whose evaluation is timed at most.
+  private static let mostImages = 512
 
   /// Times the rows and prints the estimate.
   func report(command: String) throws {
@@ -20,9 +38,11 @@ struct UnlearnDryRun {
     if run.recipe.reference == .retrain, !rows.contains(reference) {
       rows.insert(reference, at: 0)
     }
-    let estimates = try rows.map { try estimate($0, input) }
-    let seeds = Double(run.recipe.seeds)
-    let total = estimates.reduce(0) { $0 + $1.seconds } * seeds
+    var estimates = try rows.map {
+      try estimate($0, $0.name, input, seed: run.recipe.seed, runs: run.recipe.seeds)
+    }
+    if run.recipe.audit.shadows > 0 { estimates += try auditEstimates() }
+    let total = estimates.reduce(0) { $0 + $1.total }
     let bytes = StopWatch.peakBytes()
 
     var result = ResultObject(command: command)
@@ -34,34 +54,90 @@ struct UnlearnDryRun {
     result.details = [
       "dry_run": true, "forget_samples": .int(input.forgetSet.forget.count),
       "forget_set_digest": .string(input.forgetSet.digest),
+      "estimates": .array(estimates.map(\.json)),
     ]
     try run.console.finish(result) {
-      var table = Table("method", "steps", "time for a seed")
-      table.rows = estimates.map { [$0.name, String($0.steps), spokenDuration($0.seconds)] }
+      var table = Table("method", "steps", "time of one", "runs", "time of all")
+      table.rows = estimates.map {
+        [
+          $0.name, String($0.steps), spokenDuration($0.seconds), String($0.runs),
+          spokenDuration($0.total),
+        ]
+      }
       return [
         "Everything checked; nothing was changed. To forget: \(input.forgetSet.forget.count) of "
           + "\(input.forgetSet.total) samples (\(input.forgetSet.origin))."
       ] + table.lines() + [
-        "estimated: \(spokenDuration(total)) for \(run.recipe.seeds) seed(s), without measuring, "
-          + "\(spokenBytes(bytes)) of memory"
+        "estimated: \(spokenDuration(total)), without measuring, \(spokenBytes(bytes)) of memory"
       ]
     }
   }
 
-  private func estimate(_ row: MethodRow, _ input: UnlearningInput) throws -> Estimate {
-    let isRetrain = !row.method.startsFromCheckpoint
-    let watch = StopWatch(isRetrain ? SupervisedTrainer.stage : row.method.rawValue)
+  /// What the audit does with each shadow: train it, unlearn or retrain with every row, attack.
+  private func auditEstimates() throws -> [Estimate] {
+    let audit = ShadowAudit(run: run)
+    let design = try audit.design()
+    let work = try audit.work(0, design)
+    let rows = try audit.rows()
+    let shadows = design.isMember.count
+    let watch = try timed(SupervisedTrainer.stage, seed: work.seed) { session in
+      _ = try work.trainer(session).run()
+    }
+    let training = Estimate(
+      name: "shadow: training", steps: watch.steps, seconds: watch.totalSeconds, runs: shadows)
+    let methods = try rows.map {
+      try estimate($0, "shadow: \($0.name)", work.input, seed: work.seed, runs: shadows)
+    }
+    // The original is attacked as well.
+    let answers = Double(design.audited.count * (rows.count + 1))
+    let attack = Estimate(
+      name: "shadow: attack", steps: 0, seconds: try answers * inferenceSeconds(), runs: shadows)
+    return [training] + methods + [attack]
+  }
+
+  private func estimate(
+    _ row: MethodRow, _ name: String, _ input: UnlearningInput, seed: UInt64, runs: Int
+  ) throws -> Estimate {
+    var unlearning: (any UnlearningRun)?
+    let stage =
+      row.method.startsFromCheckpoint ? row.method.rawValue : SupervisedTrainer.stage
+    let watch = try timed(stage, seed: seed) { session in
+      let started = try run.run(row, input, session: session)
+      unlearning = started
+      try started.run()
+    }
+    return Estimate(
+      name: name, steps: watch.steps,
+      seconds: (unlearning?.cost.maskSeconds ?? 0) + watch.totalSeconds, runs: runs)
+  }
+
+  /// Watches the first steps of a stage.
+  private func timed(_ stage: String, seed: UInt64, _ work: (TrainingSession) throws -> Void) throws
+    -> StopWatch
+  {
+    let watch = StopWatch(stage)
     let session = try run.session(
-      seed: run.recipe.seed, events: watch, stopRequested: { watch.hasSeenEnough })
-    let unlearning = try run.run(row, input, session: session)
+      seed: seed, events: watch, stopRequested: { watch.hasSeenEnough })
     do {
-      try unlearning.run()
+      try work(session)
     } catch is TrainingInterrupted {
       // What was asked for.
     }
-    return Estimate(
-      name: row.name, steps: watch.steps,
-      seconds: unlearning.cost.maskSeconds + watch.startSeconds
-        + Double(watch.steps) * watch.stepSeconds)
+    return watch
+  }
+
+  /// Seconds in which the model answers for one image.
+  private func inferenceSeconds() throws -> Double {
+    let session = try run.session(seed: run.recipe.seed, events: nil)
+    let train = run.bundle.train
+    let sample = try train.subset(Array(0..<min(Self.mostImages, train.count)))
+    func pass() throws {
+      _ = try run.loaded.model.logits(of: sample, run.loaded.normalization, session: session)
+    }
+    // The first pass chooses kernels.
+    try pass()
+    let begin = ContinuousClock.now
+    try pass()
+    return (ContinuousClock.now - begin).inSeconds / Double(sample.count)
   }
 }
