@@ -40,6 +40,20 @@ struct LossFilterTests {
     #expect(byName["poisons_in_labeled_pool"] == 2)
   }
 
+  @Test("Equal scores count one half in the AUC, wherever the poisons stand")
+  func ties() {
+    func area(_ scores: [Double], _ poisons: [Int]) -> Double? {
+      SuspicionRanking(
+        scores: scores, predicted: scores.map { _ in 0 }, labels: scores.map { _ in 0 }
+      ).evidence(knownPoisons: poisons, labeledCount: 1)
+        .first { $0.definition == Metric.suspicionAUC }?.value
+    }
+    for poisons in [[0, 1], [2, 3], [0, 3]] { #expect(area([2, 2, 2, 2], poisons) == 0.5) }
+    // Poison 3: above 1, level with 3, below 5. Poison 4: above 1 and 3, below 5.
+    #expect(area([1, 3, 3, 4, 5], [2, 3]) == (1.5 + 2) / 6)
+    #expect(area([1, 3, 3, 4, 5], [1, 3]) == (1.5 + 2) / 6)
+  }
+
   @Test(
     "Of a list of flagged samples, precision and recall are told; nothing where poisons are unknown"
   )

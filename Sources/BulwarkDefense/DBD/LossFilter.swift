@@ -61,11 +61,6 @@ public struct SuspicionRanking: Sendable {
     let labeledCount = split.labeled.count
     let top = order.suffix(truth.count).count { truth.contains($0) }
     let kept = split.labeled.count { truth.contains($0) }
-    // Mann-Whitney: mean rank of the poisons, shifted and scaled to 0...1.
-    var rankSum = 0
-    for (rank, index) in order.enumerated() where truth.contains(index) { rankSum += rank }
-    let pairs = truth.count * (order.count - truth.count)
-    let wins = rankSum - truth.count * (truth.count - 1) / 2
     return [
       MetricValue(
         Metric.filterPrecision, Double(top) / Double(truth.count), count: truth.count),
@@ -73,8 +68,26 @@ public struct SuspicionRanking: Sendable {
       MetricValue(
         Metric.poisonShareOfLabeledPool, Double(kept) / Double(max(labeledCount, 1)),
         count: labeledCount),
-      MetricValue(Metric.suspicionAUC, Double(wins) / Double(max(pairs, 1)), count: order.count),
+      MetricValue(Metric.suspicionAUC, area(of: truth, order), count: order.count),
     ]
+  }
+
+  /// Share of the pairs of a poison and a clean sample in which the poison has the higher score; equal
+  /// scores count one half.
+  private func area(of poisons: Set<Int>, _ order: [Int]) -> Double {
+    var wins = 0.0
+    var cleanBelow = 0
+    var start = 0
+    while start < order.count {
+      var end = start + 1
+      while end < order.count, scores[order[end]] == scores[order[start]] { end += 1 }
+      let found = order[start..<end].count { poisons.contains($0) }
+      let clean = end - start - found
+      wins += Double(found) * (Double(cleanBelow) + Double(clean) / 2)
+      cleanBelow += clean
+      start = end
+    }
+    return wins / Double(max(poisons.count * cleanBelow, 1))
   }
 }
 
