@@ -68,7 +68,8 @@ public struct UnlearningOptions: Hashable, Sendable, Codable {
   /// Bad teacher.
   public var badTeacher = BadTeacherOptions()
 
-  /// The defaults: the papers' settings, or the middle of the ranges that they tune in.
+  /// The defaults: the papers' settings where they were published, else a value within the range that
+  /// SalUn's paper tunes in (`Docs/Unlearning.md` says which).
   public init() {}
 
   /// The settings of one method as JSON, for the record; null for retraining.
