@@ -150,7 +150,7 @@ struct UnlearnTests {
       (["--limit", "150"], 65, "--accept-different-data"),
       (["--set", "settings.salun.trainin.epochs=1"], 64, "'training'"),
       (["--seeds", "0"], 64, "seeds"),
-      (["--seeds", "9223372036854775807"], 64, "seeds must be a whole number in 1...1000"),
+      (["--seeds", "9223372036854775807"], 64, "'seeds' must be a whole number in 1...1000"),
       (["--shadows", "9223372036854775806"], 64, "even number in 6...1000"),
       (["--set", "retrain.momentum=-3"], 64, "retrain.momentum"),
     ]

@@ -23,7 +23,8 @@ public enum RecipeError: BulwarkError, Equatable {
     case .wrongType(let key, let file, let expected, let found):
       "\(file): '\(key)' should be \(expected), but is \(found)"
     case .badAssignment(let text): "'\(text)' is not of the form key=value"
-    case .setting(let key, let expected, let found): "\(key) must be \(expected), but is \(found)"
+    case .setting(let key, let expected, let found):
+      "'\(key)' must be \(expected), but is \(found)"
     case .unfit(let cause): "the recipe does not fit: \(cause)"
     }
   }
