@@ -17,7 +17,9 @@ struct KeyTests {
     #expect(secret.bits("a", count: 300) == secret.bits("a", count: 300))
     #expect(secret.bits("a", count: 300) != secret.bits("b", count: 300))
     #expect(secret.bits("a", count: 300) != other.bits("a", count: 300))
-    #expect(secret.randomKey("a") != secret.randomKey("b"))
+    #expect(secret.normals("a", count: 9) == secret.normals("a", count: 9))
+    #expect(secret.normals("a", count: 9) != secret.normals("b", count: 9))
+    #expect(secret.foreign(0) != secret.foreign(1) && secret.foreign(0) != other.foreign(0))
     #expect(WatermarkSecret.random() != WatermarkSecret.random())
     #expect(WatermarkSecret(hexadecimal: secret.hexadecimal) == secret)
     #expect(WatermarkSecret(bytes: [1, 2, 3]) == nil)
@@ -36,6 +38,48 @@ struct KeyTests {
     #expect(Set(secret.selection("few", count: 7, below: 50)).count == 7)
   }
 
+  @Test("Normal numbers have the moments and the tails of the normal distribution")
+  func normal() {
+    let values = secret.normals("projection", count: 40_000).map(Double.init)
+    func moment(_ power: Int) -> Double {
+      values.reduce(0) { $0 + pow($1, Double(power)) } / Double(values.count)
+    }
+    // Standard errors: 0.005, 0.007, 0.019 and 0.049.
+    #expect(abs(moment(1)) < 0.02 && abs(moment(2) - 1) < 0.03)
+    #expect(abs(moment(3)) < 0.08 && abs(moment(4) - 3) < 0.2)
+    let beyond = Double(values.count { abs($0) > 1.96 }) / 40_000
+    #expect(abs(beyond - 0.05) < 0.005)
+    // Neighbors share a radius, and nothing else.
+    let product = stride(from: 0, to: 40_000, by: 2).reduce(0.0) { $0 + values[$1] * values[$1 + 1] }
+    #expect(abs(product / 20_000) < 0.03)
+    #expect(secret.normals("projection", count: 3) == values.prefix(3).map { Float($0) })
+  }
+
+  @Test("Secrets that agree in all that a seeded generator keeps of them draw other projections")
+  func allBits() throws {
+    // LibTorch's Mersenne Twister keeps 32 bits of its seed. Among 2^17 secrets some share these bits.
+    func seed(_ index: Int) -> RandomKey {
+      let block = WatermarkSecret.published("collision", index).block("projection")
+      return RandomKey(seed: block.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) })
+    }
+    var known: [UInt32: Int] = [:]
+    var pair: (Int, Int)?
+    for index in 0..<1 << 19 where pair == nil {
+      let kept = UInt32(truncatingIfNeeded: seed(index).value)
+      pair = known[kept].map { ($0, index) }
+      known[kept] = index
+    }
+    let (first, second) = try #require(pair)
+    #expect(seed(first) != seed(second))
+    let trapped = try [first, second].map { try seed($0).normal([20]).floats() }
+    #expect(trapped[0] == trapped[1], "what a projection must not be drawn with")
+    let place = BitPlace(layer: "any", shape: [4, 4, 3, 3], bits: 8)
+    let drawn = try [first, second].map {
+      try place.projection(.published("collision", $0)).floats()
+    }
+    #expect(zip(drawn[0], drawn[1]).allSatisfy { $0 != $1 })
+  }
+
   @Test("Fields of a commitment cannot be shifted into each other")
   func fields() {
     #expect(Commitment(fields: [[1, 2], [3]]) != Commitment(fields: [[1], [2, 3]]))
@@ -46,7 +90,7 @@ struct KeyTests {
   }
 
   @Test(
-    "The commitment changes with secret, owner, settings, material and model, and with nothing else"
+    "The commitment changes with secret, owner, settings, material, model, and the day of creation"
   )
   func binds() throws {
     let task = try TinyTask.shared.get()
@@ -63,7 +107,8 @@ struct KeyTests {
     }
     let first = try commitment()
     #expect(first != nil)
-    #expect(try commitment(facts: WatermarkKey.Facts(created: "today")) == first)
+    #expect(try commitment(facts: WatermarkKey.Facts(created: "today")) != first)
+    #expect(try commitment(facts: WatermarkKey.Facts(recipe: "another")) != first)
     #expect(try commitment(1) != first)
     #expect(try commitment(owner: "thief") != first)
     #expect(try commitment(model: SHA256Digest(of: "other model")) != first)
@@ -100,12 +145,13 @@ struct KeyTests {
         "\"secret\":\"\(String(repeating: "0", count: 64))\""
       ),
       ("\"count\":30", "\"count\":29"), ("\"pixels\":\"AAAA", "\"pixels\":\"AAAB"),
+      ("\"created\":\"\"", "\"created\":\"1999-12-31\""),
     ]
     for (old, new) in changes where text.contains(old) {
       try text.replacing(old, with: new).write(toFile: path, atomically: true, encoding: .utf8)
       #expect(throws: WatermarkError.self, "\(old)") { try WatermarkKey(reading: path) }
     }
-    #expect(changes.count { text.contains($0.0) } >= 3)
+    #expect(changes.count { text.contains($0.0) } >= 4)
     try "{}".write(toFile: path, atomically: true, encoding: .utf8)
     #expect(throws: WatermarkError.self) { try WatermarkKey(reading: path) }
   }

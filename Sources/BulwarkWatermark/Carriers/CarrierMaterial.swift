@@ -42,14 +42,19 @@ public struct CarrierMaterial: Sendable {
     } else {
       var members = [[Int]](repeating: [], count: dataset.classCount)
       for (position, label) in dataset.labels.enumerated() { members[label].append(position) }
+      var needed: [Int: Int] = [:]
+      for source in plan.groupOfCarrier.flatMap({ plan.groups[$0].sources }) {
+        needed[source, default: 0] += 1
+      }
       var orders: [Int: [Int]] = [:]
-      for source in Set(plan.groups.flatMap(\.sources)) {
+      for (source, uses) in needed {
         guard !members[source].isEmpty else {
           throw WatermarkError.noImages("images of class '\(dataset.classNames[source])'")
         }
         let count = members[source].count
-        orders[source] = secret.selection("material \(source)", count: count, below: count)
-          .map { members[source][$0] }
+        orders[source] = secret.selection(
+          "material \(source)", count: min(uses, count), below: count
+        ).map { members[source][$0] }
       }
       var used: [Int: Int] = [:]
       for group in plan.groupOfCarrier {

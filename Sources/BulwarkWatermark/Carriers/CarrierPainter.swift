@@ -63,7 +63,8 @@ struct CarrierPainter {
 
   private func noisy(_ material: Tensor?) throws -> Tensor {
     let images = try required(material).to(.float32)
-    let noise = try secret.randomKey("noise").normal(images.shape) * (255 * options.noise)
+    let draws = secret.normals("noise", count: images.count)
+    let noise = try Tensor(draws, shape: images.shape) * (255 * options.noise)
     return try pixels(images + noise)
   }
 
@@ -104,9 +105,10 @@ struct CarrierPainter {
   /// Sums of six plane waves of random frequency, direction and color, as 8-bit pictures.
   private func abstract() throws -> Tensor {
     let (count, waves) = (options.count, 6)
-    let key = secret.randomKey("abstract")
     func draw(_ name: String, _ low: Double, _ high: Double, _ columns: Int = 1) throws -> Tensor {
-      try key.stream(name).uniform([count, waves, columns, 1, 1], from: low, to: high)
+      let values = secret.uniforms(
+        "abstract \(name)", count: count * waves * columns, from: low, to: high)
+      return try Tensor(values, shape: [count, waves, columns, 1, 1])
     }
     let rows = try (Tensor.arange(height).to(.float32) / Double(height))
       .reshape([1, 1, 1, height, 1])

@@ -27,13 +27,11 @@ public struct CosineSignal: Hashable, Sendable, Codable {
   /// - Returns: [C·H·W], float32, on the CPU.
   /// - Throws: `TensorError`.
   func projection(_ secret: WatermarkSecret, shape: [Int]) throws -> Tensor {
-    let key = secret.randomKey("signal projection")
-    var field: Tensor
+    let drawn = grid > 0 ? [1, shape[0], grid, grid] : [1] + shape
+    var field = try Tensor(
+      secret.normals("signal projection", count: drawn.reduce(1, *)), shape: drawn)
     if grid > 0 {
-      field = try key.normal([1, shape[0], grid, grid]).interpolate(
-        height: shape[1], width: shape[2], mode: .nearest)
-    } else {
-      field = try key.normal([1] + shape)
+      field = try field.interpolate(height: shape[1], width: shape[2], mode: .nearest)
     }
     field = try field.contiguous().reshape([-1])
     return try field / field.norm()

@@ -3,7 +3,7 @@ import BulwarkStore
 import BulwarkTensor
 
 /// What an owner publishes before a release: one digest that fixes secret, owner, scheme, settings,
-/// carriers' material and the very model.
+/// how the key came to be, carriers' material and the very model.
 ///
 /// commitment = SHA-256 over the fields in order, each preceded by its length in eight bytes, so that no
 /// two lists of fields give the same bytes. Published with a trusted time stamp before the model is

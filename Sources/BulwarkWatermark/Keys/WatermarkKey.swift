@@ -2,6 +2,7 @@ import BulwarkData
 import BulwarkNN
 import BulwarkStore
 import BulwarkTensor
+import BulwarkTraining
 
 /// What a verifier must know of a mark besides the secret: part of the commitment.
 public struct MarkDescription: Hashable, Sendable, Codable {
@@ -28,14 +29,17 @@ public struct MarkDescription: Hashable, Sendable, Codable {
 
 /// An owner's watermark key: all that proves ownership, and nothing that a released model holds.
 public struct WatermarkKey: Sendable, Codable {
-  /// How a key came to be; not part of the commitment.
+  /// How a key came to be; part of the commitment.
   public struct Facts: Hashable, Sendable, Codable {
     /// Version of the code.
     public var version: String
     /// Digest of the recipe that the model was trained with.
     public var recipe: String
-    /// Day and time in the owner's words, ISO 8601; evidence only with a trusted time stamp.
+    /// Day and time in the owner's words, ISO 8601. The commitment keeps them from being changed later;
+    /// that they are true only a trusted time stamp of the commitment shows.
     public var created: String
+    /// How the marked model was trained, for comparison with null models; nil before it is.
+    public var training: SupervisedOptions?
 
     /// States the facts.
     public init(version: String = "", recipe: String = "", created: String = "") {
@@ -45,10 +49,11 @@ public struct WatermarkKey: Sendable, Codable {
     }
   }
 
-  /// Format name of key files.
-  public static let format = "bulwark.watermark-key/1"
+  /// Format name of key files. Version 1 drew pictures and projections with 32 bits of the secret and did
+  /// not bind the facts; its keys give other carriers and are refused.
+  public static let format = "bulwark.watermark-key/2"
 
-  /// `bulwark.watermark-key/1`.
+  /// `bulwark.watermark-key/2`.
   public let format: String
   /// The secret.
   public let secret: WatermarkSecret
@@ -97,9 +102,14 @@ public struct WatermarkKey: Sendable, Codable {
   }
 
   /// The same key for a trained model.
-  public func sealed(_ model: SHA256Digest) -> WatermarkKey {
+  ///
+  /// - Parameters:
+  ///   - model: digest of its weights.
+  ///   - training: how it was trained; nil leaves what the facts say.
+  public func sealed(_ model: SHA256Digest, training: SupervisedOptions? = nil) -> WatermarkKey {
     var key = self
     key.modelDigest = model.description
+    if let training { key.facts.training = training }
     return key
   }
 
@@ -123,7 +133,7 @@ public struct WatermarkKey: Sendable, Codable {
 
   /// The commitment that follows from the key's parts; nil before the model is trained.
   ///
-  /// SHA-256 over format, secret, owner, scheme with settings, task, material and model digest.
+  /// SHA-256 over format, secret, owner, scheme with settings, task, facts, material and model digest.
   ///
   /// - Throws: `TensorError`.
   public func commitment() throws -> Commitment? {
@@ -140,6 +150,7 @@ public struct WatermarkKey: Sendable, Codable {
       fields: [
         Array(format.utf8), secret.bytes, Array(owner.utf8),
         Array(try JSONValue.text(of: mark).utf8), Array(task.utf8),
+        Array(try JSONValue.text(of: facts).utf8),
       ] + materialFields + [Array(modelDigest.utf8)])
   }
 

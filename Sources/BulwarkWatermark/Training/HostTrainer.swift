@@ -150,11 +150,11 @@ public final class HostTrainer {
     return checkpoint
   }
 
-  /// The key sealed to the model as it is now.
+  /// The key sealed to the model as it is now and to how it was trained.
   ///
   /// - Throws: `TensorError`.
   public func sealedKey() throws -> WatermarkKey {
-    try key.sealed(model.checkpoint(data: data).modelDigest())
+    try key.sealed(model.checkpoint(data: data).modelDigest(), training: training)
   }
 
   /// Everything needed to go on from here, bit for bit. It holds traces of the key: not for release.

@@ -61,7 +61,9 @@ public struct BitPlace: Hashable, Sendable, Codable {
 
   /// The secret projection X, [bits, in·k·k], float32, standard normal.
   func projection(_ secret: WatermarkSecret) throws -> Tensor {
-    try secret.randomKey("projection").normal([bits, shape.dropFirst().reduce(1, *)])
+    let length = shape.dropFirst().reduce(1, *)
+    return try Tensor(
+      secret.normals("projection", count: bits * length), shape: [bits, length])
   }
 
   /// The bits that belong to a secret.
