@@ -8,10 +8,13 @@ public enum WatermarkError: BulwarkError, Equatable {
   case noImages(String)
   /// A key file that is none, or whose parts do not belong together: path or name, what is wrong.
   case badKey(String, reason: String)
-  /// A key that does not open the commitment it is held against: published, recomputed.
-  case commitment(published: String, recomputed: String)
+  /// A key that does not open the commitment it is held against. What it gives instead is not told: a
+  /// forger would write it into the file.
+  case commitment(published: String)
   /// A key and a model or data set of other classes or image shapes.
   case mismatch(String)
+  /// A score that is infinite or no number: whose.
+  case notFinite(String)
 
   /// What happened.
   public var summary: String {
@@ -19,8 +22,8 @@ public enum WatermarkError: BulwarkError, Equatable {
     case .setting(let key, let expected, let found): "\(key) must be \(expected), but is \(found)"
     case .noImages(let what): "the carriers need \(what), but there are none"
     case .badKey(let name, let reason): "\(name) is no usable watermark key: \(reason)"
-    case .commitment(let published, let recomputed):
-      "the key does not open the commitment: \(published) was published, the key gives \(recomputed)"
+    case .commitment(let published): "the key does not open the commitment \(published)"
+    case .notFinite(let what): "\(what) is no number, so nothing can be ranked"
     case .mismatch(let what): "the key does not fit: \(what)"
     }
   }
@@ -33,6 +36,7 @@ public enum WatermarkError: BulwarkError, Equatable {
     case .badKey: "use the key file as bulwark watermark embed wrote it"
     case .commitment:
       "use the unchanged key file; a key that was made or changed after the publication proves nothing"
+    case .notFinite: "check the weights of the model; one that diverged answers nothing"
     case .mismatch: "use the key with the task that it was made for"
     }
   }

@@ -50,7 +50,9 @@ struct KeyTests {
     let beyond = Double(values.count { abs($0) > 1.96 }) / 40_000
     #expect(abs(beyond - 0.05) < 0.005)
     // Neighbors share a radius, and nothing else.
-    let product = stride(from: 0, to: 40_000, by: 2).reduce(0.0) { $0 + values[$1] * values[$1 + 1] }
+    let product = stride(from: 0, to: 40_000, by: 2).reduce(0.0) {
+      $0 + values[$1] * values[$1 + 1]
+    }
     #expect(abs(product / 20_000) < 0.03)
     #expect(secret.normals("projection", count: 3) == values.prefix(3).map { Float($0) })
   }

@@ -36,7 +36,7 @@ struct StressVerdictTests {
     #expect(removed(row("none", p: 0.001), attacks) == ["prune-0.1", "quantize-8"])
   }
 
-  @Test("A key is shown by the rule of verify: its rank passes, and its score is above all others")
+  @Test("A key is shown by the table of verify: its rank passes, and its score is above all others")
   func sameRule() {
     let attacks = [
       row("kept", p: 0.01), row("not the largest", p: 0.001, isLargest: false),
@@ -48,8 +48,9 @@ struct StressVerdictTests {
       nulls: [[0.2, 0.1, 0.7, 0.1], [0.6, 0.5, 0.6, 0.5]])
     for level in [0.05, 1.0 / 12, 0.5] {
       let report = VerificationReport(
-        scheme: .adi, owner: "", access: .logits, level: level, metric: "", count: 1, rank: table,
-        counted: nil, cleanAccuracy: 1, cleanImages: 1, classShares: [])
+        scheme: .adi, owner: "", access: .logits, level: level, metric: "", count: 1,
+        isCommitted: true, isDrawn: true, rank: table, counted: nil, cleanAccuracy: 1,
+        cleanImages: 1, classShares: [])
       #expect((report.verdict == .derived) == table.shows(level: level))
     }
   }

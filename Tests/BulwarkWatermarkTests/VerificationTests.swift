@@ -14,9 +14,9 @@ struct VerificationTests {
     -> WatermarkVerifier
   {
     let task = try TinyTask.shared.get()
-    // 11 · 100 = 1,100 cells.
+    // 11 · 100 = 1,100 cells, and 999 foreign keys for the suspect.
     return try WatermarkVerifier(
-      key, nulls: NullModels.shared.get().models, data: task.data,
+      key, published: key.commitment(), nulls: NullModels.shared.get().models, data: task.data,
       options: VerificationOptions(foreignKeys: 99, access: access),
       session: TrainingSession(seed: 0))
   }
@@ -37,7 +37,9 @@ struct VerificationTests {
     let report = try verifier.verify(trainer.model)
     #expect(report.verdict == .derived, "\(report.sentence)")
     #expect(report.sentence.hasPrefix("Derived: "))
-    #expect(try #require(report.rank).smallestP == 1.0 / 1100)
+    let rank = try #require(report.rank)
+    #expect(rank.smallestP == 1.0 / 1100 && rank.smallestKeyP == 1.0 / 1000)
+    #expect(report.sentence.contains("against a chosen key the evidence is 1 in 11"))
     #expect(abs(report.classShares.reduce(0, +) - 1) < 1e-9)
     #expect(report.access == access)
     let counted = try #require(report.counted)
@@ -60,8 +62,10 @@ struct VerificationTests {
     let report = try verifier(key).verify(narrow)
     #expect(report.verdict == .notApplicable)
     let few = try WatermarkVerifier(
-      task.key(.zhangContent, .small), nulls: [NullModels.shared.get().models[0]], data: task.data,
-      options: VerificationOptions(foreignKeys: 3), session: TrainingSession(seed: 0))
+      task.key(.zhangContent, .small), published: nil,
+      nulls: [NullModels.shared.get().models[0]], data: task.data,
+      options: VerificationOptions(foreignKeys: 3, suspectKeys: 3),
+      session: TrainingSession(seed: 0))
     #expect(try few.verify(task.unmarked(seed: 7)).sentence.contains("cannot reach the level"))
     let other = try Architecture(.smallCNN, width: 4, classes: 9, channels: 1).build(
       key: RandomKey(seed: 0))
@@ -166,6 +170,30 @@ struct ForgeryTests {
       try BitScore(place: place, secret: secret).score(suspect, session: session))
     #expect(honest == Double(32 - wrong) / 32)
     #expect(BinomialTail.log10(hits: 32 - wrong, count: 32, chance: 0.5) > -3)
+  }
+
+  @Test(
+    "Images that the secret does not draw from the owner's data are refused, others not trusted")
+  func drawnMaterial() throws {
+    let task = try TinyTask.shared.get()
+    for scheme in [WatermarkScheme.margin, .rehearsed, .zhangContent, .zhangNoise] {
+      let key = try task.key(scheme, .small)
+      #expect(try key.isDrawn(from: task.data.train))
+      let fewer = try task.data.train.subset(Array(0..<200))
+      #expect(try !key.isDrawn(from: fewer), "of other data nothing can be drawn again")
+      // The same data, and another's images in the key.
+      let other = try task.key(scheme, .small, index: 1)
+      var parts = try #require(
+        try JSONSerialization.jsonObject(with: JSONEncoder().encode(key)) as? [String: Any])
+      parts["material"] = try JSONSerialization.jsonObject(
+        with: JSONEncoder().encode(other.material))
+      let forged = try JSONDecoder().decode(
+        WatermarkKey.self, from: JSONSerialization.data(withJSONObject: parts))
+      #expect(throws: WatermarkError.self, "\(scheme)") {
+        try forged.isDrawn(from: task.data.train)
+      }
+    }
+    #expect(try task.key(.adi, .small).isDrawn(from: task.data.train.subset([0, 1])))
   }
 
   @Test("Material that was chosen against models of the task is caught by the null models")

@@ -82,6 +82,17 @@ struct WatermarkTests {
     #expect((evidence["commitment_opens"] as? [String])?.count == 3)
     let rank = try #require(evidence["rank"] as? [String: Any])
     #expect(rank["p"] as? Double == 1.0 / 80)
+    #expect(rank["suspect_keys"] as? Int == 999)
+    let warnings = try #require(evidence["warnings"] as? [String])
+    #expect(warnings.contains { $0.contains("null models are not trained as the owner's model") })
+
+    // The same evidence without the digest that was published before shows nothing.
+    let undated = try await fixture.tool.start(
+      fixture.verify(key: run + "/key.json", suspect: run + "/model.h5")
+    ).outcome()
+    #expect(undated.status == 2, "\(undated.stderr)")
+    #expect(undated.stdout.hasPrefix("Not committed: "))
+    #expect(undated.stderr.contains("without --commitment nothing can be shown"))
     #expect((evidence["class_shares"] as? [String: Double])?.count == 10)
     let saved = try String(contentsOfFile: fixture.out("v") + "/verification.json", encoding: .utf8)
     #expect(saved.contains("\"verdict\":\"derived\""))

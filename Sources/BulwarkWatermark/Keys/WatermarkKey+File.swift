@@ -52,7 +52,8 @@ extension WatermarkKey {
       throw WatermarkError.badKey(path, reason: WatermarkKey.describe(error))
     }
     guard file.key.format == WatermarkKey.format else {
-      throw WatermarkError.badKey(path, reason: "its format is '\(file.key.format)', not '\(WatermarkKey.format)'")
+      throw WatermarkError.badKey(
+        path, reason: "its format is '\(file.key.format)', not '\(WatermarkKey.format)'")
     }
     self = file.key
     guard let text = file.commitment else {

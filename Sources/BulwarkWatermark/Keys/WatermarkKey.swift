@@ -106,6 +106,7 @@ public struct WatermarkKey: Sendable, Codable {
   /// - Parameters:
   ///   - model: digest of its weights.
   ///   - training: how it was trained; nil leaves what the facts say.
+  /// - Returns: a key that gives a commitment.
   public func sealed(_ model: SHA256Digest, training: SupervisedOptions? = nil) -> WatermarkKey {
     var key = self
     key.modelDigest = model.description
@@ -120,6 +121,44 @@ public struct WatermarkKey: Sendable, Codable {
     -> WatermarkKey
   {
     try WatermarkKey(secret: other, owner: "nobody", mark: mark, train: dataset)
+  }
+
+  /// The index-th foreign key, whose secret follows from the owner's.
+  ///
+  /// - Parameters:
+  ///   - index: number of the key.
+  ///   - dataset: where its material is drawn from.
+  /// - Returns: a key of the same scheme and settings.
+  /// - Throws: `WatermarkError.noImages` when a class has no image; `TensorError`.
+  public func foreign(_ index: Int, material dataset: ImageDataset) throws -> WatermarkKey {
+    try foreign(secret.foreign(index), material: dataset)
+  }
+
+  /// Holds the key's images and labels against what its secret draws from the data.
+  ///
+  /// A commitment alone does not say that material was drawn and not chosen, for instance images that
+  /// every model of the task answers as the owner wishes.
+  ///
+  /// - Parameter dataset: the owner's training set, or another.
+  /// - Returns: true where the secret leaves nothing to choose: carriers need no images, or these are
+  ///   what it draws; false for data of another fingerprint, of which nothing can be drawn again.
+  /// - Throws: `WatermarkError.badKey` when the data have the key's fingerprint and give other material;
+  ///   `TensorError`.
+  public func isDrawn(from dataset: ImageDataset) throws -> Bool {
+    guard let options = mark.carriers, options.family.needsMaterial else { return true }
+    guard try dataset.fingerprint == trainFingerprint else { return false }
+    let plan = try CarrierPlan(secret, options, classes: dataset.classCount)
+    guard let material,
+      let drawn = try CarrierMaterial.draw(plan, options, secret, from: dataset),
+      drawn.positions == material.positions, drawn.labels == material.labels,
+      drawn.images.shape == material.images.shape,
+      try drawn.images.bytes() == material.images.bytes()
+    else {
+      throw WatermarkError.badKey(
+        "the key",
+        reason: "its images and labels are not those that its secret draws from the data")
+    }
+    return true
   }
 
   /// The carriers; nil for schemes without any.
@@ -162,8 +201,7 @@ public struct WatermarkKey: Sendable, Codable {
       throw WatermarkError.badKey("the key", reason: "it belongs to no trained model yet")
     }
     guard own == published else {
-      throw WatermarkError.commitment(
-        published: published.description, recomputed: own.description)
+      throw WatermarkError.commitment(published: published.description)
     }
   }
 

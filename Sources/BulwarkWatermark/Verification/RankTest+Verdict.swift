@@ -1,17 +1,18 @@
 extension RankTest {
-  /// The rule that every verdict follows: the rank passes the level, and the score itself is above all
-  /// others of its row and column. The second condition can only keep a claim back.
+  /// The table's part of the rule that a verdict follows: the rank passes the level, and the score itself
+  /// is above all others of its row and column, which can only keep a claim back. A verdict on a suspect
+  /// (`VerificationReport.verdict`) wants more; the removal suite judges surrogates by this.
   ///
   /// - Parameters:
   ///   - p: of the rank test.
   ///   - isLargest: `isLargestOfItsRowAndColumn`.
   ///   - level: largest p that counts as shown.
-  /// - Returns: whether derivation is shown.
+  /// - Returns: whether the table passes.
   public static func shows(p: Double, isLargest: Bool, level: Double) -> Bool {
     p <= level && isLargest
   }
 
-  /// Whether the table shows that the suspect is derived, at a level.
+  /// Whether the table passes at a level.
   public func shows(level: Double) -> Bool {
     RankTest.shows(p: p, isLargest: isLargestOfItsRowAndColumn, level: level)
   }

@@ -16,12 +16,18 @@ import Foundation
 ///     p = (1 + number of other cells of at least its excess) / number of cells
 ///
 /// is at most α with probability at most α, for every α, although cells of a row or a column depend on each
-/// other. Ties count against the owner.
+/// other. Ties count against the owner, and so does what is no number.
+///
+/// Both exchanges are needed for that. Where the suspect is no model like the null models, rows differ in
+/// spread and p is too small; where the owner chose the key's parts, columns differ and p is too small.
+/// `keyP` needs only exchangeable keys, `modelP` only exchangeable models.
 public struct RankTest: Hashable, Sendable, Codable {
   /// Score of the suspect under the owner's key.
   public let observed: Double
-  /// Scores of the suspect under the foreign keys.
+  /// Scores of the suspect under the foreign keys of the table.
   public let foreign: [Double]
+  /// Scores of the suspect under foreign keys that no null model is scored under.
+  public let further: [Double]
   /// Scores of each null model under the owner's key, then under the foreign keys in order.
   public let nulls: [[Double]]
 
@@ -30,20 +36,25 @@ public struct RankTest: Hashable, Sendable, Codable {
   /// - Parameters:
   ///   - observed: of the suspect under the owner's key.
   ///   - foreign: K scores of the suspect under foreign keys.
+  ///   - further: scores of the suspect under other foreign keys; they count among keys alone.
   ///   - nulls: a row of K + 1 scores for each null model, the owner's key first.
-  public init(observed: Double, foreign: [Double], nulls: [[Double]]) {
+  public init(observed: Double, foreign: [Double], further: [Double] = [], nulls: [[Double]]) {
     precondition(
       nulls.allSatisfy { $0.count == foreign.count + 1 }, "every row has a score for every key")
     self.observed = observed
     self.foreign = foreign
+    self.further = further
     self.nulls = nulls
   }
 
-  /// All scores, the suspect's row and the owner's column first.
+  /// All scores that stand in the table, the suspect's row and the owner's column first.
   public var table: [[Double]] { [[observed] + foreign] + nulls }
 
   /// Number of cells.
   public var cells: Int { (foreign.count + 1) * (nulls.count + 1) }
+
+  /// Number of foreign keys that the suspect is scored under.
+  public var foreignKeys: Int { foreign.count + further.count }
 
   /// The excess of every cell, in the order of `table`; the scores themselves where there are no foreign
   /// keys or no null models, which leaves nothing to compare a mean with.
@@ -61,12 +72,12 @@ public struct RankTest: Hashable, Sendable, Codable {
     }
   }
 
-  /// Other cells whose excess is at least the owner's on the suspect.
+  /// Other cells whose excess is at least the owner's on the suspect, or no number.
   public var reached: Int {
     let excess = self.excess
     // Sums of the same numbers in another order must count as ties.
     let own = excess[0][0] - 1e-9
-    return excess.reduce(-1) { count, row in count + row.count { $0 >= own } }
+    return excess.reduce(-1) { count, row in count + row.count { !($0 < own) } }
   }
 
   /// (1 + `reached`) / `cells`.
@@ -82,18 +93,48 @@ public struct RankTest: Hashable, Sendable, Codable {
   /// high) / (1 + null models). Holds for any owner's key, also one of carefully chosen material.
   public var modelP: Double { RankTest.p(observed, among: nulls.compactMap(\.first)) }
 
+  /// The smallest `modelP` that so many null models can give.
+  public var smallestModelP: Double { 1 / Double(nulls.count + 1) }
+
   /// The rank of the score among keys alone, on the suspect: (1 + foreign keys at least as high) /
   /// (1 + foreign keys). Holds for any suspect, also one of another population than the null models.
-  public var keyP: Double { RankTest.p(observed, among: foreign) }
+  public var keyP: Double { RankTest.p(observed, among: foreign + further) }
+
+  /// The smallest `keyP` that so many foreign keys can give.
+  public var smallestKeyP: Double { 1 / Double(foreignKeys + 1) }
 
   /// Whether the score itself is above that of every null model under the owner's key and above that of
-  /// the suspect under every foreign key.
+  /// the suspect under every foreign key of the table.
   public var isLargestOfItsRowAndColumn: Bool {
     foreign.allSatisfy { $0 < observed } && nulls.allSatisfy { $0[0] < observed }
   }
 
-  /// (1 + others at least as high) / (1 + others).
+  /// Deviation of the suspect's scores over the foreign keys of the table; nil for fewer than two keys.
+  public var spread: Double? { RankTest.deviation(foreign) }
+
+  /// Deviations of the null models' scores over the same keys.
+  public var nullSpreads: [Double] {
+    nulls.compactMap { RankTest.deviation(Array($0.dropFirst())) }
+  }
+
+  /// Whether the suspect's scores spread over foreign keys more, or less, than those of every null model:
+  /// then it is no model like them, and p is not to be trusted.
+  public var isSpreadOutside: Bool {
+    guard let spread, let low = nullSpreads.min(), let high = nullSpreads.max() else {
+      return false
+    }
+    return !(spread >= low && spread <= high)
+  }
+
+  /// (1 + others at least as high, or no number) / (1 + others).
   public static func p(_ observed: Double, among others: [Double]) -> Double {
-    Double(1 + others.count { $0 >= observed }) / Double(1 + others.count)
+    Double(1 + others.count { !($0 < observed) }) / Double(1 + others.count)
+  }
+
+  private static func deviation(_ values: [Double]) -> Double? {
+    guard values.count > 1 else { return nil }
+    let mean = values.reduce(0, +) / Double(values.count)
+    let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+    return (squares / Double(values.count - 1)).squareRoot()
   }
 }

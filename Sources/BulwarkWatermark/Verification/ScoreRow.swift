@@ -10,9 +10,19 @@ enum ScoreRow {
   ///   - model: never changed.
   ///   - session: device and precision.
   /// - Returns: a score for each key, nil where the model has no place for the mark.
-  /// - Throws: `TensorError`.
+  /// - Throws: `WatermarkError.notFinite` for a score that is no number; `TensorError`.
   static func values(
     _ scores: [any WatermarkScore], of model: ImageClassifier, session: TrainingSession
+  ) throws -> [Double?] {
+    let values = try raw(scores, model, session)
+    guard values.allSatisfy({ $0?.isFinite != false }) else {
+      throw WatermarkError.notFinite("the \(scores[0].metric.name) of a model")
+    }
+    return values
+  }
+
+  private static func raw(
+    _ scores: [any WatermarkScore], _ model: ImageClassifier, _ session: TrainingSession
   ) throws -> [Double?] {
     if let carriers = scores as? [CarrierScore], let first = carriers.first {
       // A few dozen keys at a time: their carriers together must fit into memory.

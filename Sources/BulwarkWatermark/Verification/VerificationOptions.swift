@@ -2,18 +2,28 @@
 public struct VerificationOptions: Hashable, Sendable, Codable {
   /// Largest rank p-value that counts as shown.
   public var level: Double
-  /// Number of foreign keys.
+  /// Number of foreign keys that suspect and null models are scored under.
   public var foreignKeys: Int
+  /// Number of foreign keys that the suspect is scored under in all, those of `foreignKeys` among them:
+  /// the rank among keys cannot go below 1 / (1 + this number).
+  public var suspectKeys: Int
   /// What may be asked of the suspect.
   public var access: SuspectAccess
 
-  /// Level 1e-3 with 49 foreign keys: with 20 null models 21 · 50 = 1,050 cells, so that p can reach
-  /// 9.5e-4.
-  public init(level: Double = 1e-3, foreignKeys: Int = 49, access: SuspectAccess = .logits) {
+  /// Level 1e-3 with 49 foreign keys for every model, so that with 20 null models 21 · 50 = 1,050 cells can
+  /// give p = 9.5e-4, and 999 for the suspect, so that its rank among keys can be 1e-3.
+  public init(
+    level: Double = 1e-3, foreignKeys: Int = 49, suspectKeys: Int = 999,
+    access: SuspectAccess = .logits
+  ) {
     self.level = level
     self.foreignKeys = foreignKeys
+    self.suspectKeys = suspectKeys
     self.access = access
   }
+
+  /// Foreign keys that the suspect is scored under: `suspectKeys`, or `foreignKeys` where these are more.
+  public var allKeys: Int { max(foreignKeys, suspectKeys) }
 
   /// Checks the settings.
   ///
@@ -21,5 +31,6 @@ public struct VerificationOptions: Hashable, Sendable, Codable {
   public func validate() throws {
     try WatermarkError.require(level > 0 && level < 1, "level", "between 0 and 1", level)
     try WatermarkError.require(foreignKeys >= 1, "foreign_keys", "at least 1", foreignKeys)
+    try WatermarkError.require(suspectKeys >= 1, "suspect_keys", "at least 1", suspectKeys)
   }
 }

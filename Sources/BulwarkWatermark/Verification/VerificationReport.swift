@@ -6,6 +6,9 @@ public struct VerificationReport: Hashable, Sendable, Codable {
   public enum Verdict: String, Hashable, Sendable, Codable {
     /// The suspect was derived from the owner's model, at the level.
     case derived
+    /// The evidence would be enough, but the key opened no published commitment: whoever has the suspect
+    /// can make such a key.
+    case notCommitted = "not_committed"
     /// It is not shown.
     case notShown = "not_shown"
     /// The suspect has no place for the mark, so nothing was tested.
@@ -14,14 +17,26 @@ public struct VerificationReport: Hashable, Sendable, Codable {
 
   /// What was counted.
   public struct Counted: Hashable, Sendable, Codable {
+    /// Why no binomial p is given.
+    public enum Reason: String, Hashable, Sendable, Codable {
+      /// Carriers share labels, so hits are not independent.
+      case sharedLabels = "shared_labels"
+      /// The labels may have been chosen after the suspect was seen.
+      case notCommitted = "not_committed"
+      /// The labels follow from what the owner says is the truth about images that were not drawn again.
+      case notDrawn = "not_drawn"
+    }
+
     /// Carriers answered, or bits read, as the key says.
     public var hits: Int
     /// Out of how many.
     public var count: Int
-    /// Chance of each without the key; nil where hits are not independent.
+    /// Chance of each without the key; nil where hits are not independent whatever the owner did.
     public var chance: Double?
-    /// log10 of the exact binomial tail; nil where hits are not independent.
+    /// log10 of the exact binomial tail; nil where there is no chance.
     public var log10P: Double?
+    /// Why there is none; nil where there is one.
+    public var withheld: Reason?
   }
 
   /// Scheme of the key.
@@ -36,6 +51,10 @@ public struct VerificationReport: Hashable, Sendable, Codable {
   public let metric: String
   /// Carriers, bits or images behind a score.
   public let count: Int
+  /// Whether the key opened a published commitment.
+  public let isCommitted: Bool
+  /// Whether the key's images and labels are what its secret draws from the owner's training set.
+  public let isDrawn: Bool
   /// The suspect's score among all others; nil when it has none.
   public let rank: RankTest?
   /// What was counted.
@@ -47,11 +66,33 @@ public struct VerificationReport: Hashable, Sendable, Codable {
   /// Share of clean images that the suspect puts in each class.
   public let classShares: [Double]
 
-  /// What follows: derived when the rank test passes the level and the score itself is above all others
-  /// of its row and column. The second condition can only keep a claim back.
+  /// What follows. Derived takes all of this:
+  ///
+  /// 1. The key opened a published commitment.
+  /// 2. The rank among keys on the suspect is at most the level: holds for any suspect.
+  /// 3. The score is above every null model's: the most that they can say about any key.
+  /// 4. The rank of the excess in the table is at most the level, and the score above the suspect's own
+  ///    under every foreign key of the table.
+  /// 5. Where the key's images were not drawn again, the rank among models is at most the level, too: they
+  ///    may have been chosen, and then only models count.
   public var verdict: Verdict {
     guard let rank else { return .notApplicable }
-    return rank.p <= level && rank.isLargestOfItsRowAndColumn ? .derived : .notShown
+    guard rank.p <= level, rank.isLargestOfItsRowAndColumn, rank.keyP <= level,
+      isDrawn || rank.modelP <= level
+    else { return .notShown }
+    return isCommitted ? .derived : .notCommitted
+  }
+
+  /// What a reader of the verdict must know about its assumptions; none where they seem to hold.
+  public var warnings: [String] {
+    guard let rank, rank.isSpreadOutside, let spread = rank.spread,
+      let low = rank.nullSpreads.min(), let high = rank.nullSpreads.max()
+    else { return [] }
+    return [
+      "the suspect's scores under foreign keys deviate by \(short(spread)), those of null models by "
+        + "\(short(low)) to \(short(high)): it is no model like them, and only the rank among keys "
+        + "can be relied on"
+    ]
   }
 
   /// The verdict in one sentence.
@@ -61,18 +102,41 @@ public struct VerificationReport: Hashable, Sendable, Codable {
         + "there are no null models to hold it against; nothing is shown."
     }
     let evidence =
-      "the excess of its \(metric) of \(short(rank.observed)) under \(owner)'s key is reached by "
+      "its \(metric) of \(short(rank.observed)) under \(owner)'s key is reached under "
+      + "\(spoken(rank.keyP, rank.foreignKeys)) of \(rank.foreignKeys) foreign keys "
+      + "(p among keys = \(short(rank.keyP))) and by \(spoken(rank.modelP, rank.nulls.count)) of "
+      + "\(rank.nulls.count) null models (against a chosen key the evidence is "
+      + "\(1 + reached(rank.modelP, rank.nulls.count)) in \(rank.nulls.count + 1)), its excess by "
       + "\(rank.reached) of \(rank.cells - 1) other (model, key) pairs (rank p = \(short(rank.p)), "
       + "level \(short(level)))"
     switch verdict {
     case .derived: return "Derived: \(evidence)."
-    case .notShown where rank.smallestP > level:
-      return "Not shown: \(evidence); so few pairs cannot reach the level, the smallest possible p "
-        + "is \(short(rank.smallestP))."
-    case .notShown where rank.p <= level:
-      return "Not shown: \(evidence), but a null model or a foreign key scores as high."
-    default: return "Not shown: \(evidence)."
+    case .notCommitted:
+      return
+        "Not committed: \(evidence), but no published commitment was given, and a key that was "
+        + "made after the suspect can show the same; nothing is shown."
+    default: return "Not shown: \(evidence)\(shortcoming(rank))."
     }
+  }
+
+  /// What the evidence lacks beyond its numbers.
+  private func shortcoming(_ rank: RankTest) -> String {
+    if rank.smallestP > level {
+      return "; so few pairs cannot reach the level, the smallest possible p is "
+        + short(rank.smallestP)
+    }
+    if rank.smallestKeyP > level {
+      return "; so few foreign keys cannot reach the level, the smallest possible p among keys is "
+        + short(rank.smallestKeyP)
+    }
+    guard rank.p <= level else { return "" }
+    if !rank.isLargestOfItsRowAndColumn {
+      return ", but a null model or a foreign key scores as high"
+    }
+    if rank.keyP > level { return ", but too many foreign keys score as high on the suspect" }
+    return ", but the key's images could not be drawn again from these data and count as chosen: "
+      + "then only models are evidence, and the smallest possible p among them is "
+      + short(rank.smallestModelP)
   }
 
   /// Summary of some scores: smallest, median, largest.
@@ -83,6 +147,16 @@ public struct VerificationReport: Hashable, Sendable, Codable {
     let median =
       sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
     return (low, median, high)
+  }
+
+  /// Others as high, from their rank.
+  private func reached(_ p: Double, _ others: Int) -> Int {
+    Int((p * Double(others + 1)).rounded()) - 1
+  }
+
+  private func spoken(_ p: Double, _ others: Int) -> String {
+    let count = reached(p, others)
+    return count == 0 ? "none" : "\(count)"
   }
 
   private func short(_ value: Double) -> String { String(format: "%.3g", value) }

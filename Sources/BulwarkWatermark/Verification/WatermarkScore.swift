@@ -93,6 +93,20 @@ public struct BitScore: WatermarkScore {
   public let place: BitPlace
   /// What they are read with.
   public let secret: WatermarkSecret
+  /// The projection, kept since it costs a hash for every eight of its numbers.
+  private let projection: Tensor
+
+  /// A reading of bits.
+  ///
+  /// - Parameters:
+  ///   - place: where they are read.
+  ///   - secret: what projection and bits follow from.
+  /// - Throws: `TensorError`.
+  public init(place: BitPlace, secret: WatermarkSecret) throws {
+    self.place = place
+    self.secret = secret
+    projection = try place.projection(secret)
+  }
 
   /// `bit_accuracy`.
   public var metric: MetricDefinition { Metric.bitAccuracy }
@@ -107,7 +121,8 @@ public struct BitScore: WatermarkScore {
     guard let kernel = suspect.state[place.layer], kernel.shape == place.shape else { return nil }
     return try withoutGradients {
       let filter = try BitPlace.meanFilter(kernel.detach().to(.cpu).to(.float32))
-      let answers = try (place.projection(secret) * filter.reshape([1, -1])).sum([1]).floats()
+      let answers = try (projection * filter.reshape([1, -1])).sum([1]).floats()
+      guard answers.allSatisfy(\.isFinite) else { return .nan }
       let right = zip(answers, place.bits(secret)).count { ($0 >= 0) == $1 }
       return Double(right) / Double(place.bits)
     }
@@ -130,7 +145,9 @@ public struct SignalScore: WatermarkScore {
   /// Images that are looked at: half of the probe, those most probably of the secret class.
   public var count: Int { max(1, probe.count / 2) }
 
-  /// The power at the key's frequency over that at others; 1 for noise, above 8 is the paper's rule.
+  /// The power at the key's frequency over the mean power at others between a quarter and twice of it; of
+  /// order 1 for noise. The paper's rule, a ratio above 8, is for another statistic, the power within
+  /// ±0.005 of the key's frequency over that at all the rest, and says nothing about this one.
   public func score(_ suspect: ImageClassifier, session: TrainingSession) throws -> Double? {
     try withoutGradients {
       try value(suspect.logits(of: probe, normalization, session: session))
@@ -172,11 +189,15 @@ extension WatermarkKey {
   public func score(normalization: Normalize, access: SuspectAccess, probe: ImageDataset) throws
     -> any WatermarkScore
   {
-    if let place = mark.bits { return BitScore(place: place, secret: secret) }
+    if let place = mark.bits { return try BitScore(place: place, secret: secret) }
     if let signal = mark.signal {
       // Never by position: folders store one class after the other.
-      let sample = try probe.subset(
-        SampleSelection.balanced(labels: probe.labels, classCount: probe.classCount, limit: 1000))
+      let sample =
+        probe.count <= 1000
+        ? probe
+        : try probe.subset(
+          SampleSelection.balanced(
+            labels: probe.labels, classCount: probe.classCount, limit: 1000))
       return SignalScore(
         signal: signal, secret: secret, probe: sample, normalization: normalization)
     }

@@ -6,57 +6,94 @@ import Foundation
 
 /// Scores suspects under an owner's key, and everything that such a score must be held against.
 ///
-/// The scores of the null models are computed once, when the verifier is made; `verify` costs one pass
-/// over the carriers of every key.
+/// Foreign keys are drawn a few dozen at a time and forgotten once they were asked, so memory does not grow
+/// with their number. The null models are scored once, when the verifier is made: (nulls) · (1 +
+/// `foreignKeys`) keys. `verify` asks the suspect about 1 + `suspectKeys` keys.
 public struct WatermarkVerifier {
   /// The owner's key.
   public let key: WatermarkKey
-  /// Keys that nobody chose.
-  public let foreign: [WatermarkKey]
-  /// Level and access.
+  /// Level, numbers of keys and access.
   public let options: VerificationOptions
+  /// Whether the key opened a commitment that was published.
+  public let isCommitted: Bool
+  /// Whether the key's images and labels are what its secret draws from the data.
+  public let isDrawn: Bool
   /// Scores of each null model under the owner's key, then under the foreign keys.
   public let nulls: [[Double]]
   private let data: TrainingData
   private let probe: ImageDataset
+  /// What signals in soft answers are looked for in: at most a thousand of the probe.
+  private let sample: ImageDataset
   private let session: TrainingSession
 
-  /// Makes the foreign keys and scores the null models.
+  /// Keys whose carriers are kept in memory together.
+  private static let keysAtOnce = 64
+
+  /// Holds the key against commitment and data, and scores the null models.
   ///
   /// - Parameters:
   ///   - key: the owner's, sealed to a model.
+  ///   - published: the commitment that the owner published before the suspect appeared; nil where there is
+  ///     none, and then nothing is ever called derived.
   ///   - nulls: models that were trained without any mark.
   ///   - data: what the null models were trained on: foreign keys draw their images there, its test images
-  ///     are the clean ones.
-  ///   - options: level, number of foreign keys, access.
+  ///     are the clean ones. Where it is not the owner's training set, the key's images cannot be drawn
+  ///     again and are taken for chosen ones.
+  ///   - options: level, numbers of foreign keys, access.
   ///   - session: device and precision.
-  /// - Throws: `WatermarkError`; `TensorError`.
+  /// - Throws: `WatermarkError.commitment` or `.badKey` for a key that was made to fit; `WatermarkError`
+  ///   else; `TensorError`.
   public init(
-    _ key: WatermarkKey, nulls: [ImageClassifier], data: TrainingData,
+    _ key: WatermarkKey, published: Commitment?, nulls: [ImageClassifier], data: TrainingData,
     options: VerificationOptions = VerificationOptions(), session: TrainingSession
   ) throws {
     try options.validate()
     try key.check(data.train)
+    if let published { try key.check(published) }
     self.key = key
     self.options = options
     self.data = data
     self.session = session
-    probe = data.evaluator.test ?? data.train
-    foreign = try (0..<options.foreignKeys).map {
-      try key.foreign(.published("foreign key", $0), material: data.train)
+    isCommitted = published != nil
+    isDrawn = try key.isDrawn(from: data.train)
+    let probe = data.evaluator.test ?? data.train
+    self.probe = probe
+    // Once for all keys, as a key's own score would take it. Never by position: folders store one
+    // class after the other.
+    let sample =
+      probe.count <= 1000
+      ? probe
+      : try probe.subset(
+        SampleSelection.balanced(
+          labels: probe.labels, classCount: probe.classCount, limit: 1000))
+    self.sample = sample
+    self.nulls = try WatermarkVerifier.rows(nulls, keys: options.foreignKeys, session) {
+      try WatermarkVerifier.score($0, key, data.train, data.normalization, options.access, sample)
     }
-    let scores = try WatermarkVerifier.scores(
-      [key] + foreign, data.normalization, options.access, probe)
-    self.nulls = try nulls.map { model in
-      try ScoreRow.values(scores, of: model, session: session).compactMap { $0 }
-    }.filter { $0.count == scores.count }
   }
 
-  private static func scores(
-    _ keys: [WatermarkKey], _ normalization: Normalize, _ access: SuspectAccess,
-    _ probe: ImageDataset
-  ) throws -> [any WatermarkScore] {
-    try keys.map { try $0.score(normalization: normalization, access: access, probe: probe) }
+  /// The score of the owner's key, number 0, or of a foreign one.
+  private static func score(
+    _ number: Int, _ key: WatermarkKey, _ train: ImageDataset, _ normalization: Normalize,
+    _ access: SuspectAccess, _ sample: ImageDataset
+  ) throws -> any WatermarkScore {
+    let asked = number == 0 ? key : try key.foreign(number - 1, material: train)
+    return try asked.score(normalization: normalization, access: access, probe: sample)
+  }
+
+  /// A row for each model that has a place for the mark: the owner's key, then `keys` foreign ones.
+  private static func rows(
+    _ models: [ImageClassifier], keys: Int, _ session: TrainingSession,
+    _ score: (Int) throws -> any WatermarkScore
+  ) throws -> [[Double]] {
+    var rows = models.map { _ in [Double]() }
+    for start in stride(from: 0, through: keys, by: keysAtOnce) {
+      let scores = try (start..<min(keys + 1, start + keysAtOnce)).map(score)
+      for (place, model) in models.enumerated() {
+        rows[place] += try ScoreRow.values(scores, of: model, session: session).compactMap { $0 }
+      }
+    }
+    return rows.filter { $0.count == keys + 1 }
   }
 
   /// Tests a suspect.
@@ -65,40 +102,59 @@ public struct WatermarkVerifier {
   ///   - suspect: a classifier of the key's classes; never changed.
   ///   - normalization: the suspect's own; nil takes that of the data.
   /// - Returns: the evidence and the verdict.
-  /// - Throws: `WatermarkError.mismatch`; `TensorError`.
+  /// - Throws: `WatermarkError.mismatch`; `.notFinite` for a suspect whose answers are no numbers;
+  ///   `TensorError`.
   public func verify(_ suspect: ImageClassifier, normalization: Normalize? = nil) throws
     -> VerificationReport
   {
     try key.check(suspect)
     let normalize = normalization ?? data.normalization
-    let scores = try WatermarkVerifier.scores([key] + foreign, normalize, options.access, probe)
-    let values = try ScoreRow.values(scores, of: suspect, session: session).compactMap { $0 }
+    func score(_ number: Int) throws -> any WatermarkScore {
+      try Self.score(number, key, data.train, normalize, options.access, sample)
+    }
+    let rows = try Self.rows([suspect], keys: options.allKeys, session, score)
+    let own = try score(0)
     let predicted = try suspect.predictions(of: probe, normalize, session: session)
     var shares = [Double](repeating: 0, count: key.classes)
     for label in predicted { shares[label] += 1 / Double(predicted.count) }
     let right = zip(predicted, probe.labels).count { $0 == $1 }
     return VerificationReport(
       scheme: key.mark.scheme, owner: key.owner, access: key.usedAccess(options.access),
-      level: options.level, metric: scores[0].metric.name, count: scores[0].count,
-      rank: values.count == scores.count && nulls.count > 0
-        ? RankTest(observed: values[0], foreign: Array(values.dropFirst()), nulls: nulls) : nil,
+      level: options.level, metric: own.metric.name, count: own.count,
+      isCommitted: isCommitted, isDrawn: isDrawn,
+      rank: nulls.isEmpty
+        ? nil
+        : rows.first.map {
+          RankTest(
+            observed: $0[0], foreign: Array($0[1...options.foreignKeys]),
+            further: Array($0.dropFirst(options.foreignKeys + 1)), nulls: nulls)
+        },
       counted: try counted(suspect, normalize), cleanAccuracy: Double(right) / Double(probe.count),
       cleanImages: probe.count, classShares: shares)
   }
 
-  /// Hits and, where they are independent, their exact tail; nil for signals.
+  /// Hits and, where they are independent whatever the owner did, their exact tail; nil for signals.
   private func counted(_ suspect: ImageClassifier, _ normalization: Normalize) throws
     -> VerificationReport.Counted?
   {
-    let score = try key.score(normalization: normalization, access: .labels, probe: probe)
+    let score = try key.score(normalization: normalization, access: .labels, probe: sample)
     guard !(score is SignalScore), let share = try score.score(suspect, session: session) else {
       return nil
     }
+    guard share.isFinite else {
+      throw WatermarkError.notFinite("the \(score.metric.name) of the suspect")
+    }
     let hits = Int((share * Double(score.count)).rounded())
-    return VerificationReport.Counted(
-      hits: hits, count: score.count, chance: score.chance,
-      log10P: score.chance.map {
-        BinomialTail.log10(hits: hits, count: score.count, chance: $0)
-      })
+    var counted = VerificationReport.Counted(hits: hits, count: score.count)
+    switch score.chance {
+    case nil: counted.withheld = .sharedLabels
+    case _ where !isCommitted: counted.withheld = .notCommitted
+    // A wrong label is drawn relative to the true one, and that is the owner's word.
+    case _ where !isDrawn: counted.withheld = .notDrawn
+    case .some(let chance):
+      counted.chance = chance
+      counted.log10P = BinomialTail.log10(hits: hits, count: score.count, chance: chance)
+    }
+    return counted
   }
 }

@@ -8,8 +8,9 @@ struct WatermarkVerifyCommand: ToolCommand {
     commandName: "verify",
     abstract: "Test whether a suspect was derived from a marked model.",
     discussion: """
-      Opens the commitment, trains null models that the cache lacks, and ranks the suspect's score \
-      under the owner's key among all other (model, key) pairs. Exit code 2 when nothing is shown. \
+      Opens the commitment, draws the key's images again, trains null models that the cache lacks, and \
+      ranks the suspect's score under the owner's key among foreign keys on the suspect, among null \
+      models, and its excess among all (model, key) pairs. Exit code 2 when nothing is shown. \
       How null models are trained is set with --set nulls.training.KEY=VALUE: as the owner's model was.
       """)
 
@@ -19,7 +20,8 @@ struct WatermarkVerifyCommand: ToolCommand {
   @Option(help: "The suspect, a checkpoint.")
   var suspect: String?
 
-  @Option(help: "The commitment that the owner published, sha256:....")
+  @Option(
+    help: "The commitment that the owner published, sha256:...; without it nothing is shown.")
   var commitment: String?
 
   @Option(help: "The owner's released model: its commitment and its weights must be the key's.")
@@ -37,8 +39,11 @@ struct WatermarkVerifyCommand: ToolCommand {
   @Option(help: "Number of null models; default: 20.")
   var nulls: Int?
 
-  @Option(help: "Number of foreign keys; default: 49.")
+  @Option(help: "Number of foreign keys for null models and suspect; default: 49.")
   var foreignKeys: Int?
+
+  @Option(help: "Number of foreign keys for the suspect in all; default: 999.")
+  var suspectKeys: Int?
 
   @Option(help: "Largest rank p-value that counts as shown; default: 0.001.")
   var level: Double?
@@ -65,6 +70,7 @@ struct WatermarkVerifyCommand: ToolCommand {
       if let limit { recipe.data.limit = limit }
       if let nulls { recipe.nulls.count = nulls }
       if let foreignKeys { recipe.evidence.foreignKeys = foreignKeys }
+      if let suspectKeys { recipe.evidence.suspectKeys = suspectKeys }
       if let level { recipe.evidence.level = level }
       if let access { recipe.evidence.access = access }
       if let cache { recipe.cache = cache }

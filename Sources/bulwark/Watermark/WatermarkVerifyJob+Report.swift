@@ -71,6 +71,8 @@ extension WatermarkVerifyJob {
       "access": .string(report.access.rawValue), "level": .double(report.level),
       "commitment": try key.commitment().map { .string($0.description) } ?? .null,
       "commitment_opens": .array(opened.map(JSONValue.string)),
+      "committed": .bool(report.isCommitted), "images_drawn_again": .bool(report.isDrawn),
+      "warnings": .array(warnings(report, key).map(JSONValue.string)),
       "class_shares": .object(
         Dictionary(
           zip(names, report.classShares.map(JSONValue.double)), uniquingKeysWith: { $1 })),
@@ -80,8 +82,11 @@ extension WatermarkVerifyJob {
         "p": .double(rank.p), "pairs": .int(rank.cells), "pairs_as_high": .int(rank.reached),
         "smallest_possible_p": .double(rank.smallestP),
         "p_among_models": .double(rank.modelP), "p_among_keys": .double(rank.keyP),
+        "smallest_possible_p_among_models": .double(rank.smallestModelP),
+        "smallest_possible_p_among_keys": .double(rank.smallestKeyP),
         "null_models": .int(rank.nulls.count), "foreign_keys": .int(rank.foreign.count),
-        "suspect_under_foreign_keys": summary(rank.foreign),
+        "suspect_keys": .int(rank.foreignKeys),
+        "suspect_under_foreign_keys": summary(rank.foreign + rank.further),
         "null_models_under_owner_key": summary(rank.nulls.compactMap(\.first)),
         "null_models_under_foreign_keys": summary(rank.nulls.flatMap { $0.dropFirst() }),
       ]
@@ -104,15 +109,17 @@ extension WatermarkVerifyJob {
       var table = Table(report.metric, "pairs", "smallest", "median", "largest")
       table.rows = [
         row("suspect, owner's key", [rank.observed]),
-        row("suspect, foreign keys", rank.foreign),
+        row("suspect, foreign keys", rank.foreign + rank.further),
         row("null models, owner's key", rank.nulls.compactMap(\.first)),
         row("null models, foreign keys", rank.nulls.flatMap { $0.dropFirst() }),
       ]
       lines += table.lines()
       lines.append(
         String(
-          format: "rank p %.3g (log10 %.2f), smallest possible %.3g; among models alone %.3g, "
-            + "among keys alone %.3g", rank.p, rank.log10P, rank.smallestP, rank.modelP, rank.keyP))
+          format:
+            "rank p %.3g (log10 %.2f), smallest possible %.3g; among models alone %.3g (%.3g), "
+            + "among keys alone %.3g (%.3g)", rank.p, rank.log10P, rank.smallestP, rank.modelP,
+          rank.smallestModelP, rank.keyP, rank.smallestKeyP))
     }
     if let counted = report.counted {
       let tail =
@@ -120,7 +127,7 @@ extension WatermarkVerifyJob {
           String(
             format: "binomial log10 p %.2f (independent random labels, chance %.3g)", $0,
             counted.chance ?? 0)
-        } ?? "no binomial p: labels are shared, so hits are not independent"
+        } ?? "no binomial p: \(spoken(counted.withheld))"
       lines.append("counted: \(counted.hits) of \(counted.count); \(tail)")
     }
     let shares = zip(names, report.classShares).map { "\($0) \(percent($1))" }
@@ -129,6 +136,14 @@ extension WatermarkVerifyJob {
         + shares.joined(separator: ", "),
       "commitment opens: \(opened.joined(separator: ", "))",
     ]
-    return lines
+    return lines + warnings(report, key).map { "warning: \($0)" }
+  }
+
+  private func spoken(_ reason: VerificationReport.Counted.Reason?) -> String {
+    switch reason {
+    case .notCommitted: "no published commitment was given, so labels may be chosen"
+    case .notDrawn: "the images could not be drawn again, so labels may be chosen"
+    case .sharedLabels, nil: "labels are shared, so hits are not independent"
+    }
   }
 }

@@ -21,13 +21,17 @@ struct WatermarkVerifyJob: RecipeJob {
         remedy: "Run the same command again: null models in \(recipe.cache) are used again.")
     }
     if let out = options.out { try OutputFile.check(out, force: options.force) }
-    let (key, opened) = try openedKey()
+    let (key, published, opened) = try openedKey()
     let task = try WatermarkTask(
       data: recipe.data, augmentation: recipe.augmentation, device: recipe.device,
       threads: recipe.threads, precision: recipe.precision, interval: recipe.checkpointInterval,
       skipBad: options.skipBad, console: console)
     try key.check(task.data.train)
-    if try key.trainFingerprint != task.data.train.fingerprint {
+    if try !key.isDrawn(from: task.data.train) {
+      console.note(
+        "note: the key was made for other training data, so its images cannot be drawn again and "
+          + "count as chosen; give the owner's training set as --data")
+    } else if try key.trainFingerprint != task.data.train.fingerprint {
       console.note("note: the key was made for other training data; null models learn these")
     }
     let suspect = try LoadedModel(recipe.suspect, device: task.device)
@@ -55,13 +59,15 @@ struct WatermarkVerifyJob: RecipeJob {
           + "Run the same command again.")
     }
     let verifier = try WatermarkVerifier(
-      key, nulls: nulls, data: task.data, options: recipe.evidence, session: session)
+      key, published: published, nulls: nulls, data: task.data, options: recipe.evidence,
+      session: session)
     let report = try verifier.verify(suspect.model, normalization: suspect.normalization)
     try finish(report, key, opened: opened, task, suspect)
   }
 
-  /// The key, held against every commitment that is there; and what it was held against.
-  private func openedKey() throws -> (WatermarkKey, [String]) {
+  /// The key, held against every commitment that is there; the published one; and what the key was held
+  /// against.
+  private func openedKey() throws -> (WatermarkKey, Commitment?, [String]) {
     guard FileManager.default.fileExists(atPath: recipe.key) else {
       throw ToolError.missing(recipe.key, what: "key file")
     }
@@ -73,9 +79,14 @@ struct WatermarkVerifyJob: RecipeJob {
       throw WatermarkError.badKey(recipe.key, reason: "its model is not trained to the end yet")
     }
     var opened = ["key file"]
-    if let published = Commitment(parsing: recipe.commitment) {
+    let published = Commitment(parsing: recipe.commitment)
+    if let published {
       try key.check(published)
       opened.append("published commitment")
+    } else {
+      console.note(
+        "warning: without --commitment nothing can be shown: a file proves nothing about its own age"
+      )
     }
     if !recipe.released.isEmpty {
       let released = try Checkpoint(reading: recipe.released)
@@ -88,7 +99,18 @@ struct WatermarkVerifyJob: RecipeJob {
       }
       opened.append("released model")
     }
-    return (key, opened)
+    return (key, published, opened)
+  }
+
+  /// What a reader must know about the null models and the suspect.
+  func warnings(_ report: VerificationReport, _ key: WatermarkKey) -> [String] {
+    var warnings = report.warnings
+    if let own = key.facts.training, own != recipe.nulls.training {
+      warnings.append(
+        "null models are not trained as the owner's model was, whose settings the key file tells; "
+          + "set them with --set nulls.training.KEY=VALUE")
+    }
+    return warnings
   }
 
   private func population(_ task: WatermarkTask, _ suspect: Architecture) throws -> NullPopulation {

@@ -20,7 +20,7 @@ struct WatermarkVerifyRecipe: ToolRecipe, Equatable {
   var key = ""
   /// The suspect, a checkpoint.
   var suspect = ""
-  /// The commitment that the owner published, `sha256:...`; empty checks the key file alone.
+  /// The commitment that the owner published, `sha256:...`; with an empty one nothing is shown.
   var commitment = ""
   /// The owner's released model; empty skips the comparison with it.
   var released = ""
@@ -30,7 +30,7 @@ struct WatermarkVerifyRecipe: ToolRecipe, Equatable {
   var augmentation = TrainRecipe.AugmentationSettings()
   /// Models trained without any mark.
   var nulls = NullSettings()
-  /// Level, foreign keys, access.
+  /// Level, numbers of foreign keys, access.
   var evidence = VerificationOptions()
   /// Where null models are kept for other runs.
   var cache = "runs/cache"

@@ -1,0 +1,139 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkTensor
+import BulwarkTraining
+import Foundation
+import Testing
+
+@testable import BulwarkWatermark
+
+@Suite("What a claim withstands")
+struct ClaimLevelTests {
+  @Test(
+    "Innocent suspects that were trained otherwise than the null models are not claimed beyond the level",
+    arguments: [WatermarkScheme.adi, .rehearsed])
+  func otherPopulation(_ scheme: WatermarkScheme) throws {
+    let task = try TinyTask.shared.get()
+    let nulls = try NullModels.shared.get().models
+    let more = try DataSource.load("digits", options: DataOptions(limit: 900, testLimit: 100))
+    let suspects = try (0..<2).map { index in
+      let trainer = try SupervisedTrainer(
+        task.architecture, data: TrainingData(train: more.train, evaluator: task.data.evaluator),
+        options: task.training(epochs: 10), augmentation: task.augmentation,
+        session: TrainingSession(seed: 400 + UInt64(index)))
+      _ = try trainer.run()
+      return trainer.model
+    }
+    let base = try task.key(scheme, .small)
+    let owners = try ScoreTable(base, "claimed key", count: 49, nulls + suspects, [.logits])
+    let foreign = try ScoreTable(base, "foreign key", count: 999, nulls + suspects, [.logits])
+    var (claims, byTable) = (0, 0)
+    for suspect in [10, 11] {
+      let rows = Array(0..<10) + [suspect]
+      func only(_ table: ScoreTable) throws -> ScoreTable {
+        let all = try #require(table.values[.logits])
+        return ScoreTable(rows.map { all[$0] }, .logits)
+      }
+      let (own, others) = (try only(owners), try only(foreign))
+      for key in 0..<49 {
+        let report = try own.report(
+          others, suspect: 10, key: key, .logits, scheme: scheme)
+        let rank = try #require(report.rank)
+        #expect(rank.cells == 1100)
+        // They are more sure of themselves than any null model, and the report says so.
+        #expect(rank.isSpreadOutside && report.warnings.count == 1)
+        if rank.p <= 1e-3, rank.isLargestOfItsRowAndColumn { byTable += 1 }
+        if report.verdict == .derived { claims += 1 }
+      }
+    }
+    // 98 pairs at 1e-3: a tenth of a claim is expected.
+    #expect(claims == 0, "\(claims) of 98 claimed; \(byTable) by the table alone")
+    print("other population, \(scheme): \(claims) of 98 claimed, \(byTable) by the table alone")
+  }
+
+  @Test(
+    "A key of one ambiguous picture is lucky with one model in as many as there are, and claims nothing"
+  )
+  func chosenPicture() throws {
+    let task = try TinyTask.shared.get()
+    let session = try TrainingSession(seed: 0)
+    let models = try NullModels.shared.get().models
+    let test = try #require(task.data.evaluator.test)
+    let logits = try models.map {
+      try $0.logits(of: test, task.data.normalization, session: session).softmax(1)
+    }
+    let classes = test.classCount
+    let probabilities = try logits.map { try $0.floats().map(Double.init) }
+    // Pictures whose second answer models disagree about most: one picture serves as every carrier.
+    let candidates = (0..<test.count).map { image -> (image: Int, label: Int, gap: Double) in
+      let means = (0..<classes).map { label in
+        probabilities.reduce(0) { $0 + $1[image * classes + label] } / Double(models.count)
+      }
+      let order = (0..<classes).sorted { means[$0] > means[$1] }
+      return (image, order[1], means[order[0]] - means[order[1]])
+    }.sorted { $0.gap < $1.gap }.prefix(20)
+    let own = ScoreTable(
+      probabilities.map { row in candidates.map { row[$0.image * classes + $0.label] } }, .logits)
+    let base = try task.key(.adi, .small)
+    let foreign = try ScoreTable(base, "foreign key", count: 999, models, [.logits])
+    var (chosen, drawn) = (0, 0)
+    for suspect in models.indices {
+      for key in candidates.indices {
+        let forged = try own.report(
+          foreign, suspect: suspect, key: key, .logits, scheme: .adi, isDrawn: false)
+        #expect(forged.sentence.contains("against a chosen key the evidence is"))
+        if forged.verdict == .derived { chosen += 1 }
+        // Were it drawn from the data by the secret, one pair of ten could be claimed.
+        let trusted = try own.report(foreign, suspect: suspect, key: key, .logits, scheme: .adi)
+        if trusted.verdict == .derived {
+          drawn += 1
+          #expect(trusted.sentence.contains("against a chosen key the evidence is 1 in 10"))
+          #expect(forged.sentence.contains("count as chosen"))
+        }
+      }
+    }
+    #expect(chosen == 0)
+    #expect(drawn > 0 && drawn <= candidates.count, "\(drawn) of 200")
+    print("chosen picture: \(drawn) of 200 when taken for drawn, \(chosen) when chosen")
+  }
+
+  @Test("A thief who also teaches the model keys that anybody can make does not stop the claim")
+  func plantedForeignKey() throws {
+    let task = try TinyTask.shared.get()
+    let key = try task.key(.adi, .small)
+    let planted = try key.foreign(.published("foreign key", 0), material: task.data.train)
+    let sets = try [key, planted].map { try #require(try $0.carriers()) }
+    let copies = 5
+    let train = try ImageDataset(
+      images: Tensor.cat(
+        [task.data.train.images] + sets.flatMap { [Tensor](repeating: $0.images, count: copies) }),
+      labels: task.data.train.labels
+        + sets.flatMap { [[Int]](repeating: $0.labels, count: copies).flatMap { $0 } },
+      classNames: task.data.train.classNames)
+    let trainer = try SupervisedTrainer(
+      task.architecture, data: TrainingData(train: train, evaluator: task.data.evaluator),
+      options: task.training(epochs: 30), augmentation: task.augmentation,
+      session: TrainingSession(seed: 5))
+    _ = try trainer.run()
+    let suspect = trainer.model
+    let sealed = key.sealed(try suspect.checkpoint(data: task.data).modelDigest())
+    let session = try TrainingSession(seed: 0)
+    let verifier = try WatermarkVerifier(
+      sealed, published: sealed.commitment(), nulls: NullModels.shared.get().models,
+      data: task.data, options: VerificationOptions(foreignKeys: 99, access: .labels),
+      session: session)
+    let report = try verifier.verify(suspect)
+    let rank = try #require(report.rank)
+    func score(_ key: WatermarkKey) throws -> Double? {
+      try key.score(
+        normalization: task.data.normalization, access: .labels, probe: task.data.train
+      ).score(suspect, session: session)
+    }
+    // Held against the planted key, which was once foreign key 0 of everybody, the claim would end.
+    #expect(try score(planted) ?? 0 >= rank.observed)
+    #expect(report.verdict == .derived, "\(report.sentence)")
+    // What it is held against instead follows from the committed secret.
+    #expect(try score(key.foreign(0, material: task.data.train)) == rank.foreign[0])
+    #expect(try score(key.foreign(998, material: task.data.train)) == rank.further.last)
+  }
+}

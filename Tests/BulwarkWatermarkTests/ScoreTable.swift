@@ -1,0 +1,77 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkTensor
+import BulwarkTraining
+import Testing
+
+@testable import BulwarkWatermark
+
+/// What models score under many keys, drawn once for every way of asking.
+struct ScoreTable {
+  /// By access, then model, then key.
+  let values: [SuspectAccess: [[Double]]]
+
+  /// Scores under published keys of the same kind as `base`.
+  init(
+    _ base: WatermarkKey, _ purpose: String, count: Int, _ models: [ImageClassifier],
+    _ accesses: [SuspectAccess]
+  ) throws {
+    let task = try TinyTask.shared.get()
+    let session = try TrainingSession(seed: 0)
+    var values = accesses.reduce(into: [SuspectAccess: [[Double]]]()) {
+      $0[$1] = models.map { _ in [] }
+    }
+    for start in stride(from: 0, to: count, by: 64) {
+      let keys = try (start..<min(count, start + 64)).map {
+        try base.foreign(.published(purpose, $0), material: task.data.train)
+      }
+      let sets = try keys.map { try $0.carriers() }
+      for access in accesses {
+        let scores: [any WatermarkScore] = try zip(keys, sets).map { key, set in
+          if let set {
+            return CarrierScore(set, normalization: task.data.normalization, access: access)
+          }
+          return try key.score(
+            normalization: task.data.normalization, access: access, probe: task.data.train)
+        }
+        for (place, model) in models.enumerated() {
+          let row = try ScoreRow.values(scores, of: model, session: session)
+          values[access]?[place] += try row.map { try #require($0) }
+        }
+      }
+    }
+    self.values = values
+  }
+
+  /// One model as the suspect under one of these keys, the other models being null models.
+  ///
+  /// - Parameters:
+  ///   - foreign: scores of the same models; the first `shared` keys stand in the table.
+  ///   - suspect: which model.
+  ///   - key: which key.
+  ///   - access: how they were asked.
+  ///   - scheme: for the report.
+  ///   - shared: foreign keys that null models are scored under.
+  ///   - isDrawn: whether the key's images were drawn again.
+  /// - Returns: what a verifier would report under a commitment.
+  /// - Throws: when models were not asked so.
+  func report(
+    _ foreign: ScoreTable, suspect: Int, key: Int, _ access: SuspectAccess,
+    scheme: WatermarkScheme, shared: Int = 99, isDrawn: Bool = true
+  ) throws -> VerificationReport {
+    let own = try #require(values[access])
+    let others = try #require(foreign.values[access])
+    let nulls = own.indices.filter { $0 != suspect }
+      .map { [own[$0][key]] + others[$0].prefix(shared) }
+    let rank = RankTest(
+      observed: own[suspect][key], foreign: Array(others[suspect].prefix(shared)),
+      further: Array(others[suspect].dropFirst(shared)), nulls: nulls)
+    return VerificationReport(
+      scheme: scheme, owner: "owner", access: access, level: 1e-3, metric: "score", count: 20,
+      isCommitted: true, isDrawn: isDrawn, rank: rank, counted: nil, cleanAccuracy: 0,
+      cleanImages: 1, classShares: [])
+  }
+
+  /// Scores that are there already.
+  init(_ values: [[Double]], _ access: SuspectAccess) { self.values = [access: values] }
+}
