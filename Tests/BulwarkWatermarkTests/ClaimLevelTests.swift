@@ -25,7 +25,7 @@ struct ClaimLevelTests {
       return trainer.model
     }
     let base = try task.key(scheme, .small)
-    let owners = try ScoreTable(base, "claimed key", count: 49, nulls + suspects, [.logits])
+    let owners = try ScoreTable(base, "claimed key", count: 490, nulls + suspects, [.logits])
     let foreign = try ScoreTable(base, "foreign key", count: 999, nulls + suspects, [.logits])
     var (claims, byTable) = (0, 0)
     for suspect in [10, 11] {
@@ -35,20 +35,21 @@ struct ClaimLevelTests {
         return ScoreTable(rows.map { all[$0] }, .logits)
       }
       let (own, others) = (try only(owners), try only(foreign))
-      for key in 0..<49 {
+      for key in 0..<490 {
         let report = try own.report(
           others, suspect: 10, key: key, .logits, scheme: scheme)
         let rank = try #require(report.rank)
         #expect(rank.cells == 1100)
-        // They are more sure of themselves than any null model, and the report says so.
-        #expect(rank.isSpreadOutside && report.warnings.count == 1)
+        // Under Adi's carriers they are surer of themselves than any null model, and the report says so.
+        if scheme == .adi { #expect(rank.isSpreadOutside) }
+        #expect(report.warnings.count == (rank.isSpreadOutside ? 1 : 0))
         if rank.p <= 1e-3, rank.isLargestOfItsRowAndColumn { byTable += 1 }
         if report.verdict == .derived { claims += 1 }
       }
     }
-    // 98 pairs at 1e-3: a tenth of a claim is expected.
-    #expect(claims == 0, "\(claims) of 98 claimed; \(byTable) by the table alone")
-    print("other population, \(scheme): \(claims) of 98 claimed, \(byTable) by the table alone")
+    // 980 pairs at 1e-3: one claim is expected. On one suspect k of 490 keys beat all of 999 with
+    // probability (490/1489)^k, so that seven or more in two suspects have probability 0.003.
+    #expect(claims <= 6, "\(claims) of 980 claimed; \(byTable) by the table alone")
   }
 
   @Test(

@@ -22,7 +22,7 @@ struct RemovalStressTests {
     _ texts: [String] = texts, context: String = "", own: ImageDataset? = nil
   ) throws -> StressSuite {
     let stolen = try StolenModel.shared.get()
-    let own = try own ?? stolen.carriers
+    let own = own ?? stolen.carriers
     func mark(_ name: String, _ role: StressMark.Role, _ set: ImageDataset) throws -> StressMark {
       StressMark(name, role: role, score: stolen.score(set), contents: try set.fingerprint)
     }

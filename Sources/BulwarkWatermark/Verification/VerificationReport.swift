@@ -77,7 +77,7 @@ public struct VerificationReport: Hashable, Sendable, Codable {
   ///    may have been chosen, and then only models count.
   public var verdict: Verdict {
     guard let rank else { return .notApplicable }
-    guard rank.p <= level, rank.isLargestOfItsRowAndColumn, rank.keyP <= level,
+    guard rank.shows(level: level), rank.keyP <= level,
       isDrawn || rank.modelP <= level
     else { return .notShown }
     return isCommitted ? .derived : .notCommitted
