@@ -208,17 +208,17 @@ struct RemovalStressTests {
 
   @Test("An attack that diverges is named, and the others go on")
   func failure() throws {
-    let report = try run(suite(["ftal:learning_rate=1e30,epochs=2", "prune-0.1"]))
+    let report = try run(suite(["ftal:learning_rate=1e17,epochs=2", "prune-0.1"]))
     #expect(report.rows.map(\.attack) == ["none", "prune-0.1"])
-    #expect(report.failures.map(\.attack) == ["ftal:learning_rate=1e30,epochs=2"])
+    #expect(report.failures.map(\.attack) == ["ftal:learning_rate=1e17,epochs=2"])
     #expect(report.failures.first?.reason.contains("infinite or not a number") == true)
   }
 
   @Test("A surrogate whose answers are no numbers is named, and the others go on")
   func notFinite() throws {
-    let report = try run(suite(["noise:strength=1e30", "prune-0.1"]))
+    let report = try run(suite(["noise:strength=1e17", "prune-0.1"]))
     #expect(report.rows.map(\.attack) == ["none", "prune-0.1"])
-    #expect(report.failures.map(\.attack) == ["noise:strength=1e30"])
+    #expect(report.failures.map(\.attack) == ["noise:strength=1e17"])
     #expect(report.failures.first?.reason.contains("infinite or not a number") == true)
     _ = try report.json().text()
   }

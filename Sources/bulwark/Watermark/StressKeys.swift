@@ -38,10 +38,7 @@ struct StressKeys {
       try key.check(train)
       sealedTo = key.modelDigest
       let foreign = try (0..<recipe.evidence.foreignKeys).map {
-        (
-          "foreign-\($0 + 1)",
-          try key.foreign(WatermarkSecret.published("foreign key", $0), material: train)
-        )
+        ("foreign-\($0 + 1)", try key.foreign($0, material: train))
       }
       // Foreign keys follow from the owner's settings and the training images.
       let contents = SHA256Digest(of: try JSONValue.text(of: key)).description
