@@ -171,6 +171,10 @@ struct RehearsedTests {
     let (marked, plain) = (try survival(from: trainer.model), try survival(from: unmarked))
     let (mean, without) = (marked.reduce(0, +) / 3, plain.reduce(0, +) / 3)
     let (lowest, highest) = (try #require(marked.min()), try #require(plain.max()))
+    // Missed by the carriers that key format 2 draws: 0.41 to 0.46; those of format 1 gave 0.58 to 0.61.
+    withKnownIssue("Survival hangs on the key", isIntermittent: true) {
+      #expect(mean > 0.5, "\(marked)")
+    }
     #expect(mean > without + 0.3, "\(marked), \(plain)")
     #expect(lowest > highest, "\(marked), \(plain)")
     #expect(without < 0.2, "\(plain)")

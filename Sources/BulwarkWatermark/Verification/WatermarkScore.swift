@@ -140,6 +140,20 @@ public struct SignalScore: WatermarkScore {
   /// How pixels become input.
   public let normalization: Normalize
 
+  /// Ordinary images as the score takes them: at most 1,000, balanced over the classes and never by
+  /// position, since folders store one class after the other.
+  ///
+  /// - Parameter images: any number.
+  /// - Returns: the images themselves where they are few enough.
+  /// - Throws: `TensorError`.
+  static func sample(of images: ImageDataset) throws -> ImageDataset {
+    let limit = 1000
+    guard images.count > limit else { return images }
+    return try images.subset(
+      SampleSelection.balanced(
+        labels: images.labels, classCount: images.classCount, limit: limit))
+  }
+
   /// `signal_power_ratio`.
   public var metric: MetricDefinition { Metric.signalPowerRatio }
   /// Images that are looked at: half of the probe, those most probably of the secret class.
@@ -191,15 +205,9 @@ extension WatermarkKey {
   {
     if let place = mark.bits { return try BitScore(place: place, secret: secret) }
     if let signal = mark.signal {
-      // Never by position: folders store one class after the other.
-      let sample =
-        probe.count <= 1000
-        ? probe
-        : try probe.subset(
-          SampleSelection.balanced(
-            labels: probe.labels, classCount: probe.classCount, limit: 1000))
       return SignalScore(
-        signal: signal, secret: secret, probe: sample, normalization: normalization)
+        signal: signal, secret: secret, probe: try SignalScore.sample(of: probe),
+        normalization: normalization)
     }
     guard let carriers = try carriers() else {
       throw WatermarkError.badKey("the key", reason: "it describes no mark")

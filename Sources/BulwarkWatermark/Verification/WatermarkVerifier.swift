@@ -58,14 +58,8 @@ public struct WatermarkVerifier {
     isDrawn = try key.isDrawn(from: data.train)
     let probe = data.evaluator.test ?? data.train
     self.probe = probe
-    // Once for all keys, as a key's own score would take it. Never by position: folders store one
-    // class after the other.
-    let sample =
-      probe.count <= 1000
-      ? probe
-      : try probe.subset(
-        SampleSelection.balanced(
-          labels: probe.labels, classCount: probe.classCount, limit: 1000))
+    // Once for all keys: a sample of the sample is itself.
+    let sample = try SignalScore.sample(of: probe)
     self.sample = sample
     self.nulls = try WatermarkVerifier.rows(nulls, keys: options.foreignKeys, session) {
       try WatermarkVerifier.score($0, key, data.train, data.normalization, options.access, sample)
