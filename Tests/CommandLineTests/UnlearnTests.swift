@@ -131,6 +131,16 @@ struct UnlearnTests {
     #expect(
       try fixture.bytes(parts + "/salun-seed0.h5")
         == fixture.bytes(fixture.out("whole") + "/salun-seed0.h5"))
+    // What is measured is told, and not measured again; the report is the same to the byte.
+    let report = try fixture.bytes(parts + "/forgetting.json")
+    let again = try await fixture.tool("run", parts + "/recipe.yaml", "--out", parts, "--resume")
+    #expect(again.status == 0, "\(again.stderr)")
+    #expect(!again.stderr.contains("salun, seed 0: UA"))
+    #expect(try fixture.bytes(parts + "/forgetting.json") == report)
+    try FileManager.default.removeItem(atPath: parts + "/measured/salun-seed0.json")
+    let anew = try await fixture.tool("run", parts + "/recipe.yaml", "--out", parts, "--resume")
+    #expect(anew.stderr.contains("salun, seed 0: UA"), "\(anew.stderr)")
+    #expect(try fixture.bytes(parts + "/forgetting.json") == report)
   }
 
   @Test("Wrong targets, methods and data each have their message and exit code")

@@ -11,6 +11,7 @@ struct UnlearnExecution {
   let folder: RunFolder
 
   private var console: Console { run.console }
+  private var measuredRows: MeasuredRows { MeasuredRows(run: run, folder: folder) }
 
   /// Runs everything that is left. A method that diverges is named in the report; the others go on.
   ///
@@ -64,11 +65,34 @@ struct UnlearnExecution {
   }
 
   private func original(_ input: UnlearningInput, seed: UInt64) throws -> ForgettingReport.Row {
+    let name = "\(ForgettingReport.original)-seed\(seed)"
+    if let kept = try measuredRows.row(
+      name, of: nil, input, seed: seed, checkpoint: run.originalDigest)
+    {
+      return kept
+    }
     let session = try run.session(seed: seed, events: nil)
     let outcome = try evaluator(input).measure(run.loaded.model, session: session)
-    return ForgettingReport.Row(
+    let row = ForgettingReport.Row(
       name: ForgettingReport.original, seed: seed, checkpointDigest: run.originalDigest,
       forgetSet: input.forgetSet, values: outcome.values, confidence: outcome.confidence)
+    try keep(row, as: name, of: nil, input)
+    return row
+  }
+
+  /// Keeps a row for a run that goes on later, and says what it holds.
+  private func keep(
+    _ row: ForgettingReport.Row, as name: String, of method: MethodRow?, _ input: UnlearningInput
+  ) throws {
+    try measuredRows.keep(row, as: name, of: method, input)
+    let shown = [
+      ("UA", Metric.unlearningAccuracy), ("RA", Metric.retainAccuracy),
+      ("TA", Metric.testAccuracy), ("MIA", Metric.miaEfficacy),
+      ("attack success", Metric.attackSuccessRate),
+    ].compactMap { title, definition in
+      row.value(definition).map { "\(title) \(String(format: "%.2f", 100 * $0)) %" }
+    }
+    console.note("\(row.name), seed \(row.seed): \(shown.joined(separator: ", "))")
   }
 
   private func perform(_ row: MethodRow, _ input: UnlearningInput, seed: UInt64) throws
@@ -77,6 +101,12 @@ struct UnlearnExecution {
     let path = try path(row, input, seed: seed)
     try OutputFile.makeFolder(URL(fileURLWithPath: path).deletingLastPathComponent().path)
     let name = "\(row.fileName)-seed\(seed)"
+    if FileManager.default.fileExists(atPath: path),
+      let digest = try? Checkpoint.inspectSummary(path).digest,
+      let kept = try measuredRows.row(name, of: row, input, seed: seed, checkpoint: digest)
+    {
+      return kept
+    }
     let costs = CostFile(
       path: row.method.startsFromCheckpoint ? folder.file("costs.json") : path + ".costs.json")
     let sink = ProgressSink(console, run: run.recipe.seeds > 1 ? name : row.name)
@@ -134,10 +164,12 @@ struct UnlearnExecution {
             Metric.relearnedAccuracy(epochs: result.epochs), result.accuracy, count: result.count))
       }
     }
-    return ForgettingReport.Row(
+    let measured = ForgettingReport.Row(
       name: row.name, seed: seed, checkpointDigest: try Checkpoint.inspectSummary(path).digest,
       forgetSet: input.forgetSet, values: values, confidence: outcome.confidence,
       settings: try run.recipe.settings.settings(of: row.method))
+    try keep(measured, as: "\(row.fileName)-seed\(seed)", of: row, input)
+    return measured
   }
 
   /// Adds the share of Retrain's time where there is one.

@@ -29,7 +29,8 @@ struct UnlearnJob: RecipeJob {
       try own.map { try execution.path($0, input, seed: seed) }
     }
     try folder.open(
-      resolved.text, resume: options.resume, stale: stale + [folder.file("costs.json")])
+      resolved.text, resume: options.resume,
+      stale: stale + ["costs.json", "measured"].map(folder.file))
     var report = try execution()
     if resolved.recipe.audit.shadows > 0 {
       let audit = ShadowAudit(run: run)
