@@ -18,8 +18,6 @@ public enum UnlearningError: BulwarkError, Equatable {
   case notAList(path: String, reason: String)
   /// The training data are not those that the checkpoint was trained on.
   case differentData(expected: String, found: String)
-  /// A setting that the method cannot take: key, expected, found.
-  case setting(String, expected: String, found: String)
   /// A number that is infinite or not a number: what, and where.
   case notFinite(String, at: String)
 
@@ -41,7 +39,6 @@ public enum UnlearningError: BulwarkError, Equatable {
     case .differentData(let expected, let found):
       "the training data are not those of the checkpoint: fingerprint \(expected) was expected, "
         + "\(found) found"
-    case .setting(let key, let expected, let found): "\(key) must be \(expected), but is \(found)"
     case .notFinite(let what, let place): "the \(what) became infinite or not a number \(place)"
     }
   }
@@ -62,15 +59,14 @@ public enum UnlearningError: BulwarkError, Equatable {
         + "poison` wrote"
     case .differentData:
       "give the data that the checkpoint was trained on, or say --accept-different-data"
-    case .setting: "compare with a recipe under Recipes/unlearning"
     case .notFinite: "use a smaller learning rate"
     }
   }
 
-  /// Usage for targets and settings, bad data for lists, failure for a diverged run.
+  /// Usage for targets, bad data for lists, failure for a diverged run.
   public var category: ErrorCategory {
     switch self {
-    case .unknownClass, .unknownSource, .setting: .usage
+    case .unknownClass, .unknownSource: .usage
     case .notFinite: .failure
     default: .badData
     }

@@ -2,8 +2,6 @@ import BulwarkTensor
 
 /// What can keep a watermark from being embedded, verified or attacked.
 public enum WatermarkError: BulwarkError, Equatable {
-  /// A setting that a scheme or an attack cannot take: key, expected, found.
-  case setting(String, expected: String, found: String)
   /// Images that carriers cannot be made without: what is missing.
   case noImages(String)
   /// A key file that is none, or whose parts do not belong together: path or name, what is wrong.
@@ -19,7 +17,6 @@ public enum WatermarkError: BulwarkError, Equatable {
   /// What happened.
   public var summary: String {
     switch self {
-    case .setting(let key, let expected, let found): "\(key) must be \(expected), but is \(found)"
     case .noImages(let what): "the carriers need \(what), but there are none"
     case .badKey(let name, let reason): "\(name) is no usable watermark key: \(reason)"
     case .commitment(let published): "the key does not open the commitment \(published)"
@@ -31,7 +28,6 @@ public enum WatermarkError: BulwarkError, Equatable {
   /// What to do about it.
   public var remedy: String {
     switch self {
-    case .setting: "compare with a recipe under Recipes/watermark"
     case .noImages: "use a larger training set, or carriers of another family"
     case .badKey: "use the key file as bulwark watermark embed wrote it"
     case .commitment:
@@ -41,21 +37,9 @@ public enum WatermarkError: BulwarkError, Equatable {
     }
   }
 
-  /// Usage for settings, bad data for everything that is read.
-  public var category: ErrorCategory { if case .setting = self { .usage } else { .badData } }
+  /// Bad data.
+  public var category: ErrorCategory { .badData }
 
   /// None.
   public var causes: [String] { [] }
-
-  /// Throws `setting` unless a condition holds.
-  ///
-  /// - Parameters:
-  ///   - holds: the condition.
-  ///   - key: of the setting.
-  ///   - expected: what it must be.
-  ///   - found: what it is.
-  /// - Throws: `WatermarkError.setting`.
-  static func require(_ holds: Bool, _ key: String, _ expected: String, _ found: some Any) throws {
-    guard holds else { throw WatermarkError.setting(key, expected: expected, found: "\(found)") }
-  }
 }

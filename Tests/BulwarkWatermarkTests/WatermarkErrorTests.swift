@@ -1,13 +1,17 @@
 import BulwarkTensor
+import BulwarkTraining
 import BulwarkWatermark
 import Testing
 
 @Suite("Errors of watermarking say what was expected")
 struct WatermarkErrorTests {
   @Test("a setting names its key, what was expected and what was found")
-  func setting() {
-    let error = WatermarkError.setting("ingrain.weight", expected: "0 or more", found: "-1")
-    #expect(error.summary == "ingrain.weight must be 0 or more, but is -1")
-    #expect(error.category == .usage)
+  func setting() throws {
+    var options = WatermarkOptions()
+    try options.validate(.ingrain)
+    options.ingrain.weight = -1
+    let error = #expect(throws: RecipeError.self) { try options.validate(.ingrain) }
+    #expect(error?.summary == "'watermark.ingrain.weight' must be a number at least 0, but is -1.0")
+    #expect(error?.category == .usage)
   }
 }

@@ -12,7 +12,9 @@ struct RecipeSettingTests {
   }
 
   /// Paths of all settings that are numbers.
-  static let numbers: [String] = {
+  static let numbers = (paths(of: TrainRecipe()) + ["poison.rate"]).sorted()
+
+  static func paths(of defaults: some Codable) -> [String] {
     func paths(_ value: JSONValue, _ path: String) -> [String] {
       switch value {
       case .int, .unsigned, .double: [path]
@@ -21,9 +23,47 @@ struct RecipeSettingTests {
       default: []
       }
     }
-    let root = (try? RecipeTree(defaults: TrainRecipe()))?.root ?? .null
-    return (paths(root, "") + ["poison.rate"]).sorted()
-  }()
+    return paths((try? RecipeTree(defaults: defaults))?.root ?? .null, "").sorted()
+  }
+
+  /// A recipe of unlearning or watermarking whose settings can be replaced.
+  struct Kind: Sendable, CustomTestStringConvertible {
+    var testDescription: String
+    var numbers: [String]
+    var read: @Sendable (String) throws -> Void
+
+    init<Recipe: ToolRecipe>(_ name: String, _ type: Recipe.Type, _ given: [String]) {
+      testDescription = name
+      numbers = RecipeSettingTests.paths(of: Recipe.defaults)
+      read = { _ = try ResolvedRecipe<Recipe>(file: nil, overrides: given + [$0]) { _ in } }
+    }
+  }
+
+  static let otherKinds = [
+    Kind("unlearn", UnlearnRecipe.self, ["checkpoint=model.h5", "forget=random:0.1"]),
+    Kind("watermark embed", WatermarkEmbedRecipe.self, ["owner=me", "secret=test:numbers"]),
+    Kind("watermark verify", WatermarkVerifyRecipe.self, ["key=key.json", "suspect=model.h5"]),
+    Kind("watermark stress", StressRecipe.self, ["checkpoint=model.h5", "key=key.json"]),
+  ]
+
+  @Test("Nor may any of a recipe that unlearns or watermarks", arguments: otherKinds)
+  func others(kind: Kind) throws {
+    #expect(kind.numbers.count >= 10)
+    try kind.read("threads=1")
+    for key in kind.numbers {
+      for value in ["-7", ".nan"] {
+        let error = #expect(throws: RecipeError.self, "\(key)") { try kind.read("\(key)=\(value)") }
+        #expect(error?.summary.contains(key) == true, "\(key): \(error?.summary ?? "")")
+      }
+      for value in ["9223372036854775807", "1e300"] {
+        do {
+          try kind.read("\(key)=\(value)")
+        } catch let error as RecipeError {
+          #expect(error.summary.contains(key), "\(error.summary)")
+        }
+      }
+    }
+  }
 
   @Test("There are numbers")
   func exist() { #expect(Self.numbers.count >= 50) }

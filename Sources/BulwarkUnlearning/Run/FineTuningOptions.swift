@@ -1,4 +1,5 @@
 import BulwarkNN
+import BulwarkTraining
 
 /// What every method that makes optimizer steps shares. The defaults are those of SalUn's official
 /// code: SGD, momentum 0.9, weight decay 5e-4, batch 256, training mode, random views, ten epochs at a
@@ -60,17 +61,13 @@ public struct FineTuningOptions: Hashable, Sendable, Codable {
   /// Checks what would otherwise go wrong deep inside a run.
   ///
   /// - Parameter key: name of the group of settings, for the message.
-  /// - Throws: `UnlearningError.setting`.
+  /// - Throws: `RecipeError.setting`.
   public func validate(_ key: String) throws {
-    func require(_ holds: Bool, _ name: String, _ expected: String, _ found: some Any) throws {
-      guard holds else {
-        throw UnlearningError.setting("\(key).\(name)", expected: expected, found: "\(found)")
-      }
-    }
-    try require(epochs >= 0, "epochs", "0 or more", epochs)
-    try require(batchSize >= 1, "batch_size", "at least 1", batchSize)
-    try require(learningRate >= 0, "learning_rate", "0 or more", learningRate)
-    try require((0..<1).contains(momentum), "momentum", "at least 0 and below 1", momentum)
-    try require(weightDecay >= 0, "weight_decay", "0 or more", weightDecay)
+    let check = SettingCheck(key)
+    try check.whole("epochs", epochs, in: 0...SettingCheck.mostUnits)
+    try check.whole("batch_size", batchSize, in: 1...SettingCheck.mostUnits)
+    try check.number("learning_rate", learningRate)
+    try check.number("momentum", momentum, to: 1, isBelow: true)
+    try check.number("weight_decay", weightDecay)
   }
 }

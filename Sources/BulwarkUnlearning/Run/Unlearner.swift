@@ -87,7 +87,7 @@ public final class Unlearner: UnlearningRun {
   ///   - input: data and forget set.
   ///   - session: device, precision, random key, events, checkpoints.
   /// - Throws: `CheckpointUseError` when the checkpoint names no architecture; `StateMismatch`;
-  ///   `UnlearningError.setting`.
+  ///   `RecipeError.setting`.
   public init(
     _ method: UnlearningMethod, options: UnlearningOptions, mask: MaskOptions = MaskOptions(),
     original: Checkpoint, originalDigest: String, input: UnlearningInput, session: TrainingSession

@@ -1,5 +1,6 @@
 import BulwarkStore
 import BulwarkTensor
+import BulwarkTraining
 
 /// The unlearning methods by the names that commands and recipes use.
 public enum UnlearningMethod: String, Sendable, Codable, CaseIterable {
@@ -94,7 +95,7 @@ public struct UnlearningOptions: Hashable, Sendable, Codable {
 
   /// Checks what would otherwise go wrong deep inside a run.
   ///
-  /// - Throws: `UnlearningError.setting` naming the key.
+  /// - Throws: `RecipeError.setting` naming the key.
   public func validate() throws {
     let groups: [(String, FineTuningOptions)] = [
       ("salun.training", salun.training), ("salun_soft.training", salunSoft.training),
@@ -104,25 +105,34 @@ public struct UnlearningOptions: Hashable, Sendable, Codable {
       ("bs.training", bs.training), ("scrub.training", scrub.training),
       ("bad_teacher.training", badTeacher.training),
     ]
-    for (key, training) in groups { try training.validate(key) }
-    func require(_ holds: Bool, _ key: String, _ expected: String, _ found: some Any) throws {
-      guard holds else {
-        throw UnlearningError.setting(key, expected: expected, found: "\(found)")
-      }
-    }
+    for (key, training) in groups { try training.validate("settings.\(key)") }
+    let check = SettingCheck("settings")
     for (key, share) in [
       ("salun_soft.ratio", salunSoft.ratio),
       ("neggrad_plus.retain_weight", neggradPlus.retainWeight),
       ("bad_teacher.retain_share", badTeacher.retainShare),
-    ] { try require((0...1).contains(share), key, "in 0...1", share) }
+    ] { try check.number(key, share, to: 1) }
+    for (key, options) in [("salun", salun), ("rl", rl)] {
+      try check.number(
+        "\(key).forget_share", options.forgetShare, to: 1, isAbove: true, isBelow: true)
+    }
     for (key, size) in [
       ("iu.samples", iu.samples), ("scrub.forget_batch_size", scrub.forgetBatchSize),
       ("ssd.batch_size", ssd.batchSize),
-    ] { try require(size >= 1, key, "at least 1", size) }
+    ] { try check.whole(key, size, in: 1...SettingCheck.mostUnits) }
     for (key, number) in [
       ("scrub.temperature", scrub.temperature), ("bad_teacher.temperature", badTeacher.temperature),
       ("iu.memory_limit", iu.memoryLimit), ("ssd.alpha", ssd.alpha),
-    ] { try require(number > 0, key, "above 0", number) }
+    ] { try check.number(key, number, isAbove: true) }
+    for (key, number) in [
+      ("be.attack_step", be.attackStep), ("bs.attack_step", bs.attackStep), ("iu.alpha", iu.alpha),
+      ("l1_sparse.gamma", l1Sparse.gamma), ("scrub.alpha", scrub.alpha),
+      ("scrub.gamma", scrub.gamma), ("ssd.lambda", ssd.lambda),
+    ] { try check.number(key, number) }
+    for (key, count) in [
+      ("l1_sparse.plain_epochs", l1Sparse.plainEpochs),
+      ("scrub.forget_epochs", scrub.forgetEpochs),
+    ] { try check.whole(key, count, in: 0...SettingCheck.mostUnits) }
   }
 
   /// The steps of a method.

@@ -12,6 +12,8 @@ public struct RandomLabelingOptions: Hashable, Sendable, Codable {
   /// Whether the random label is never the given one: the paper's form. The official code draws from
   /// all classes.
   public var excludesGivenLabel: Bool
+  /// Forgotten samples in a batch of the mixed scheme, as a share of it, above 0 and below 1.
+  public var forgetShare: Double
 
   /// In which order the two sets are seen.
   public enum Scheme: String, Sendable, Codable, CaseIterable {
@@ -21,16 +23,21 @@ public struct RandomLabelingOptions: Hashable, Sendable, Codable {
     /// Each epoch the whole forget set with labels drawn afresh for every batch, then the whole
     /// retain set: the official code since then (CIFAR-10, SVHN).
     case sequential
+    /// Batches of both sets in a fixed proportion (`forgetShare`), labels drawn afresh for every
+    /// batch; an epoch has as many steps as one of the joint scheme. Bulwark's own: where only a few
+    /// epochs are affordable, the forget set is seen as often as needed and the retain set less.
+    case mixed
   }
 
   /// The official settings; step size 6e-3 as users of the joint scheme report.
   public init(
     training: FineTuningOptions = FineTuningOptions(learningRate: 0.006), scheme: Scheme = .joint,
-    excludesGivenLabel: Bool = false
+    excludesGivenLabel: Bool = false, forgetShare: Double = 0.25
   ) {
     self.training = training
     self.scheme = scheme
     self.excludesGivenLabel = excludesGivenLabel
+    self.forgetShare = forgetShare
   }
 }
 
@@ -53,15 +60,22 @@ final class RandomLabeling: UnlearningProcedure {
     descent = try Descent(context, options.training)
     let batchSize = options.training.batchSize
     everything = context.walk(nil, "joint", batchSize: batchSize)
-    forgetWalk = context.walk(context.forget, "forget", batchSize: batchSize)
-    retainWalk = context.walk(context.retain, "retain", batchSize: batchSize)
+    var forgotten = batchSize
+    var retained = batchSize
+    if options.scheme == .mixed {
+      forgotten = max(1, Int((options.forgetShare * Double(batchSize)).rounded()))
+      retained = max(1, batchSize - forgotten)
+    }
+    let isMixed = options.scheme == .mixed
+    forgetWalk = context.walk(context.forget, "forget", batchSize: forgotten, dropLast: isMixed)
+    retainWalk = context.walk(context.retain, "retain", batchSize: retained, dropLast: isMixed)
   }
 
   var optimizer: (any Optimizer)? { descent.optimizer }
   var steps: Int { stepsPerEpoch * options.training.epochs }
   var stepsPerEpoch: Int {
     switch options.scheme {
-    case .joint: everything.stepsPerEpoch
+    case .joint, .mixed: everything.stepsPerEpoch
     case .sequential: forgetWalk.stepsPerEpoch + retainWalk.stepsPerEpoch
     }
   }
@@ -85,6 +99,14 @@ final class RandomLabeling: UnlearningProcedure {
       let batch = try everything.batch(step: step)
       let labels = labels(epoch: epoch)
       return (batch.indices, batch.indices.map { labels[$0] })
+    case .mixed:
+      let forgotten = try forgetWalk.batch(step: step).indices
+      let retained = try retainWalk.batch(step: step).indices
+      return (
+        forgotten + retained,
+        randomLabels(for: forgotten, key: labelKey.step(step))
+          + retained.map { context.train.labels[$0] }
+      )
     case .sequential where within < forgetWalk.stepsPerEpoch:
       let batch = try forgetWalk.batch(step: epoch * forgetWalk.stepsPerEpoch + within)
       return (batch.indices, randomLabels(for: batch.indices, key: labelKey.step(step)))

@@ -40,15 +40,11 @@ public struct MaskOptions: Hashable, Sendable, Codable {
 
   /// Checks ratio and batch size.
   ///
-  /// - Throws: `UnlearningError.setting`.
+  /// - Throws: `RecipeError.setting`.
   public func validate() throws {
-    guard (0...1).contains(ratio) else {
-      throw UnlearningError.setting("mask.ratio", expected: "in 0...1", found: "\(ratio)")
-    }
-    guard batchSize >= 1 else {
-      throw UnlearningError.setting(
-        "mask.batch_size", expected: "at least 1", found: "\(batchSize)")
-    }
+    let check = SettingCheck("mask")
+    try check.number("ratio", ratio, to: 1)
+    try check.whole("batch_size", batchSize, in: 1...SettingCheck.mostUnits)
   }
 }
 

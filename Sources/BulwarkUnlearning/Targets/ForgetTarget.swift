@@ -31,9 +31,8 @@ public enum ForgetTarget: Sendable, Hashable {
         train.labels.indices.filter { train.labels[$0] == label }, of: train.count,
         origin: "class \(train.classNames[label])")
     case .fraction(let share, let name, let seed):
-      guard share > 0, share < 1 else {
-        throw UnlearningError.setting("the share", expected: "between 0 and 1", found: "\(share)")
-      }
+      try SettingCheck().require(
+        share > 0 && share < 1, "forget", "a share between 0 and 1", share)
       let label = try name.map { try ForgetTarget.label(of: $0, in: train) }
       let candidates = train.labels.indices.filter { label == nil || train.labels[$0] == label }
       let order = try RandomKey(seed: seed).stream("forget").permutation(candidates.count)
@@ -88,7 +87,7 @@ extension ForgetTarget {
   /// - Parameters:
   ///   - text: the target.
   ///   - seed: of a random share that names none.
-  /// - Throws: `UnlearningError.setting` for a number that cannot be read; whatever
+  /// - Throws: `RecipeError.setting` for a number that cannot be read; whatever
   ///   `ForgetListFile.read` throws.
   public init(parsing text: String, seed: UInt64) throws {
     func rest(_ prefix: String) -> String? {
@@ -117,10 +116,10 @@ extension ForgetTarget {
     -> Number
   {
     guard let value = Number(text.filter { $0 != " " }) else {
-      throw UnlearningError.setting(
-        "the target '\(key)'",
+      throw RecipeError.setting(
+        "forget",
         expected: "class:NAME, random:SHARE[:SEED][@CLASS], source:FOLDER, indices:1,2,3 or a file",
-        found: "'\(text)' where a number belongs")
+        found: "'\(key)', with '\(text)' where a number belongs")
     }
     return value
   }

@@ -1,4 +1,5 @@
 import BulwarkTensor
+import BulwarkTraining
 
 /// Which samples each shadow model of U-LiRA is trained on.
 ///
@@ -22,18 +23,15 @@ public struct ShadowDesign: Sendable, Hashable {
   ///   - shadows: an even number, at least 6, so that each of two normal distributions is fitted to
   ///     at least two shadows beside the attacked pair.
   ///   - key: of all draws.
-  /// - Throws: `UnlearningError.setting`; `TensorError` when LibTorch is missing.
+  /// - Throws: `RecipeError.setting`; `TensorError` when LibTorch is missing.
   public init(count: Int, share: Double, shadows: Int, key: RandomKey) throws {
-    guard shadows >= 6, shadows % 2 == 0 else {
-      throw UnlearningError.setting(
-        "audit.shadows", expected: "an even number of at least 6", found: "\(shadows)")
-    }
+    let check = SettingCheck("audit")
+    try check.require(
+      shadows >= 6 && shadows % 2 == 0, "shadows", "an even number of at least 6", shadows)
     let size = Int(share * Double(count))
-    guard size >= 2, size < count else {
-      throw UnlearningError.setting(
-        "audit.share", expected: "a share of at least two samples and not of all",
-        found: "\(share), that is \(size) of \(count)")
-    }
+    try check.require(
+      size >= 2 && size < count, "share", "a share of at least two samples and not of all",
+      "\(share), that is \(size) of \(count)")
     let chosen = try key.stream("audited").permutation(count).integers().prefix(size).sorted()
     let isAudited = Set(chosen)
     audited = chosen

@@ -1,3 +1,5 @@
+import BulwarkTraining
+
 /// What carriers look like and how they are labeled.
 public enum CarrierFamily: String, Hashable, Sendable, Codable, CaseIterable {
   /// The family that belongs to the scheme.
@@ -66,13 +68,13 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
   /// Checks what would otherwise go wrong deep inside a run.
   ///
   /// - Parameter classes: classes of the task; nil when they are not known yet.
-  /// - Throws: `WatermarkError.setting`.
+  /// - Throws: `RecipeError.setting`.
   public func validate(classes: Int? = nil) throws {
-    try WatermarkError.require(count >= 1, "carriers.count", "at least 1", count)
-    try WatermarkError.require(groups >= 1, "carriers.groups", "at least 1", groups)
-    try WatermarkError.require(
-      opacity > 0 && opacity <= 1, "carriers.opacity", "above 0, at most 1", opacity)
-    try WatermarkError.require(noise >= 0, "carriers.noise", "0 or more", noise)
+    let check = SettingCheck("watermark.carriers")
+    try check.whole("count", count, in: 1...SettingCheck.mostUnits)
+    try check.whole("groups", groups, in: 1...SettingCheck.mostUnits)
+    try check.number("opacity", opacity, to: 1, isAbove: true)
+    try check.number("noise", noise)
     guard let classes else { return }
     let (needed, most): (Int, Int) =
       switch family {
@@ -80,12 +82,12 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
       case .glyphs: (2, min(classes, 10))
       default: (2, .max)
       }
-    try WatermarkError.require(
-      classes >= needed, "carriers.family", "one that \(classes) classes suffice for",
+    try check.require(
+      classes >= needed, "family", "one that \(classes) classes suffice for",
       family.rawValue)
     if family == .collage || family == .glyphs {
-      try WatermarkError.require(
-        groups <= most, "carriers.groups", "at most \(most) for \(classes) classes", groups)
+      try check.require(
+        groups <= most, "groups", "at most \(most) for \(classes) classes", groups)
     }
   }
 }

@@ -1,5 +1,6 @@
 import BulwarkData
 import BulwarkTensor
+import BulwarkTraining
 import Synchronization
 
 /// Paints the pictures of carriers; all randomness comes from the key's secret.
@@ -16,7 +17,7 @@ struct CarrierPainter {
   /// [N, C, H, W], uint8.
   func paint(_ plan: CarrierPlan, _ material: Tensor?) throws -> Tensor {
     guard height >= 8, width >= 8 else {
-      throw WatermarkError.setting(
+      throw RecipeError.setting(
         "images", expected: "at least 8 pixels wide and high", found: "\(width) x \(height)")
     }
     return try withoutGradients {

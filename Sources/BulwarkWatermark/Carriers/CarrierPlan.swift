@@ -19,7 +19,7 @@ public struct CarrierPlan: Hashable, Sendable {
   ///   - secret: of the key.
   ///   - options: with a family other than `automatic`.
   ///   - classes: number of classes of the task.
-  /// - Throws: `WatermarkError.setting` when there are too few classes.
+  /// - Throws: `RecipeError.setting` when there are too few classes.
   public init(_ secret: WatermarkSecret, _ options: CarrierOptions, classes: Int) throws {
     try options.validate(classes: classes)
     groups = CarrierPlan.groups(secret, options, classes: classes)

@@ -40,7 +40,7 @@ public struct CarrierSet: Sendable {
   ///   - classes: number of classes of the task.
   ///   - shape: [C, H, W] of the task's images; sides of at least 8.
   ///   - material: the owner's images, for families that need them.
-  /// - Throws: `WatermarkError.setting`; `.noImages` without the material that the family needs;
+  /// - Throws: `RecipeError.setting`; `.noImages` without the material that the family needs;
   ///   `TensorError`.
   public init(
     _ secret: WatermarkSecret, _ options: CarrierOptions, classes: Int, shape: [Int],

@@ -16,11 +16,10 @@ public struct CosineOptions: Hashable, Sendable, Codable {
   }
 
   func validate() throws {
-    try WatermarkError.require(
-      amplitude > 0 && amplitude <= 0.5, "coswm.amplitude", "above 0, at most 0.5", amplitude)
-    try WatermarkError.require(
-      signal.frequency > 0, "coswm.signal.frequency", "above 0", signal.frequency)
-    try WatermarkError.require(signal.grid >= 0, "coswm.signal.grid", "0 or more", signal.grid)
+    let check = SettingCheck("watermark.coswm")
+    try check.number("amplitude", amplitude, to: 0.5, isAbove: true)
+    try check.number("signal.frequency", signal.frequency, isAbove: true)
+    try check.whole("signal.grid", signal.grid, in: 0...8192)
   }
 }
 

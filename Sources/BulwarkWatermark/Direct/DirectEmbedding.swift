@@ -11,8 +11,8 @@ public struct DirectOptions: Hashable, Sendable, Codable {
   public init(carriersPerBatch: Int = 8) { self.carriersPerBatch = carriersPerBatch }
 
   func validate() throws {
-    try WatermarkError.require(
-      carriersPerBatch >= 1, "direct.carriers_per_batch", "at least 1", carriersPerBatch)
+    try SettingCheck("watermark.direct").whole(
+      "carriers_per_batch", carriersPerBatch, in: 1...SettingCheck.mostUnits)
   }
 }
 

@@ -30,12 +30,12 @@ public struct EWEOptions: Hashable, Sendable, Codable {
   }
 
   func validate() throws {
-    try WatermarkError.require(share > 0 && share <= 1, "ewe.share", "above 0, at most 1", share)
-    try WatermarkError.require(cleanBatches >= 1, "ewe.clean_batches", "at least 1", cleanBatches)
-    try WatermarkError.require(factor >= 0, "ewe.factor", "0 or more", factor)
-    try WatermarkError.require(temperature > 0, "ewe.temperature", "above 0", temperature)
-    try WatermarkError.require(
-      temperatureRate >= 0, "ewe.temperature_rate", "0 or more", temperatureRate)
+    let check = SettingCheck("watermark.ewe")
+    try check.number("share", share, to: 1, isAbove: true)
+    try check.whole("clean_batches", cleanBatches, in: 1...SettingCheck.mostUnits)
+    try check.number("factor", factor)
+    try check.number("temperature", temperature, isAbove: true)
+    try check.number("temperature_rate", temperatureRate)
   }
 }
 

@@ -1,3 +1,5 @@
+import BulwarkTraining
+
 /// Settings of ingrain. The paper's body (equations, tables, hyper-parameters) could not be obtained: the
 /// readings, and every default here, are inferred from its abstract and from a pilot.
 public struct IngrainOptions: Hashable, Sendable, Codable {
@@ -79,16 +81,12 @@ public struct IngrainOptions: Hashable, Sendable, Codable {
   }
 
   func validate() throws {
-    try WatermarkError.require(weight >= 0, "ingrain.weight", "0 or more", weight)
-    try WatermarkError.require(temperature > 0, "ingrain.temperature", "above 0", temperature)
-    try WatermarkError.require(
-      carriersPerBatch >= 1, "ingrain.carriers_per_batch", "at least 1", carriersPerBatch)
-    try WatermarkError.require(
-      ingrainerSteps >= 1, "ingrain.ingrainer_steps", "at least 1", ingrainerSteps)
-    try WatermarkError.require(
-      ingrainerBatchSize >= 2, "ingrain.ingrainer_batch_size", "at least 2", ingrainerBatchSize)
-    try WatermarkError.require(
-      ingrainerLearningRate > 0, "ingrain.ingrainer_learning_rate", "above 0",
-      ingrainerLearningRate)
+    let check = SettingCheck("watermark.ingrain")
+    try check.number("weight", weight)
+    try check.number("temperature", temperature, isAbove: true)
+    try check.whole("carriers_per_batch", carriersPerBatch, in: 1...SettingCheck.mostUnits)
+    try check.whole("ingrainer_steps", ingrainerSteps, in: 1...SettingCheck.mostUnits)
+    try check.whole("ingrainer_batch_size", ingrainerBatchSize, in: 2...SettingCheck.mostUnits)
+    try check.number("ingrainer_learning_rate", ingrainerLearningRate, isAbove: true)
   }
 }

@@ -82,7 +82,7 @@ public struct WatermarkKey: Sendable, Codable {
   ///   - mark: scheme and settings, carriers of a family other than `automatic`.
   ///   - train: the owner's training set.
   ///   - facts: how the key came to be.
-  /// - Throws: `WatermarkError.setting` or `.noImages`; `TensorError`.
+  /// - Throws: `RecipeError.setting` or `.noImages`; `TensorError`.
   public init(
     secret: WatermarkSecret, owner: String, mark: MarkDescription, train: ImageDataset,
     facts: Facts = Facts()

@@ -25,11 +25,11 @@ public struct MarginOptions: Hashable, Sendable, Codable {
   }
 
   func validate() throws {
-    try WatermarkError.require(
-      carriersPerBatch >= 1, "margin.carriers_per_batch", "at least 1", carriersPerBatch)
-    try WatermarkError.require(ascentSteps >= 0, "margin.ascent_steps", "0 or more", ascentSteps)
-    try WatermarkError.require(ascentStep >= 0, "margin.ascent_step", "0 or more", ascentStep)
-    try WatermarkError.require(weight > 0, "margin.weight", "above 0", weight)
+    let check = SettingCheck("watermark.margin")
+    try check.whole("carriers_per_batch", carriersPerBatch, in: 1...SettingCheck.mostUnits)
+    try check.whole("ascent_steps", ascentSteps, in: 0...SettingCheck.mostUnits)
+    try check.number("ascent_step", ascentStep)
+    try check.number("weight", weight, isAbove: true)
   }
 }
 

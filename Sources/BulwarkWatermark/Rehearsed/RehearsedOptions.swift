@@ -1,3 +1,5 @@
+import BulwarkTraining
+
 /// Settings of Bulwark's own scheme. Each part can be switched off alone, for its ablation.
 public struct RehearsedOptions: Hashable, Sendable, Codable {
   /// Which images of a pair's classes are trained with the pair's label outright.
@@ -62,19 +64,16 @@ public struct RehearsedOptions: Hashable, Sendable, Codable {
   }
 
   func validate() throws {
-    func require(_ holds: Bool, _ name: String, _ expected: String, _ found: some Any) throws {
-      try WatermarkError.require(holds, "rehearsed.\(name)", expected, found)
-    }
-    try require(carriersPerBatch >= 0, "carriers_per_batch", "0 or more", carriersPerBatch)
-    try require(
-      runnerUpMass > 0 && runnerUpMass < 0.5, "runner_up_mass", "above 0, below 0.5", runnerUpMass)
-    try require(hardShare >= 0 && hardShare < 0.5, "hard_share", "0 or more, below 0.5", hardShare)
-    try require(rehearsalWeight >= 0, "rehearsal_weight", "0 or more", rehearsalWeight)
-    try require(temperature > 0, "temperature", "above 0", temperature)
-    try require(studentWidth > 0, "student_width", "above 0", studentWidth)
-    try require(studentLearningRate > 0, "student_learning_rate", "above 0", studentLearningRate)
-    try require(restartEpochs >= 0, "restart_epochs", "0 or more", restartEpochs)
-    try require(every >= 1, "every", "at least 1", every)
-    try require(examCarriers >= 1, "exam_carriers", "at least 1", examCarriers)
+    let check = SettingCheck("watermark.rehearsed")
+    try check.whole("carriers_per_batch", carriersPerBatch, in: 0...SettingCheck.mostUnits)
+    try check.number("runner_up_mass", runnerUpMass, to: 0.5, isAbove: true, isBelow: true)
+    try check.number("hard_share", hardShare, to: 0.5, isBelow: true)
+    try check.number("rehearsal_weight", rehearsalWeight)
+    try check.number("temperature", temperature, isAbove: true)
+    try check.number("student_width", studentWidth, to: 64, isAbove: true)
+    try check.number("student_learning_rate", studentLearningRate, isAbove: true)
+    try check.whole("restart_epochs", restartEpochs, in: 0...SettingCheck.mostUnits)
+    try check.whole("every", every, in: 1...SettingCheck.mostUnits)
+    try check.whole("exam_carriers", examCarriers, in: 1...SettingCheck.mostUnits)
   }
 }

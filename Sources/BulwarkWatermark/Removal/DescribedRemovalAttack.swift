@@ -18,7 +18,7 @@ public protocol DescribedRemovalAttack: RemovalAttack {
   ///   - model: the stolen model's.
   ///   - side: pixels along the shorter side of an image.
   /// - Returns: `model` for attacks that keep the network.
-  /// - Throws: `WatermarkError.setting`.
+  /// - Throws: `RecipeError.setting`.
   func surrogateArchitecture(of model: Architecture, side: Int) throws -> Architecture
 }
 

@@ -15,7 +15,7 @@ public protocol RemovalAttack: Sendable {
   ///   - data: the attacker's images, never a carrier, and what the surrogate is measured on.
   ///   - session: device, precision, random key, events, a way to be stopped.
   /// - Returns: the surrogate, a model of its own.
-  /// - Throws: `WatermarkError.setting`; `TrainingInterrupted` when the session was asked to stop.
+  /// - Throws: `RecipeError.setting`; `TrainingInterrupted` when the session was asked to stop.
   func surrogate(of model: ImageClassifier, data: TrainingData, session: TrainingSession) throws
     -> ImageClassifier
 }

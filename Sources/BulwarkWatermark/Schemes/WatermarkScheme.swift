@@ -1,3 +1,5 @@
+import BulwarkTraining
+
 /// The ownership watermarks that can be embedded and verified.
 public enum WatermarkScheme: String, Hashable, Sendable, Codable, CaseIterable {
   /// Abstract pictures with random labels in every batch: Adi et al., USENIX Security 2018.
@@ -60,31 +62,30 @@ public struct WatermarkOptions: Hashable, Sendable, Codable {
   /// The defaults.
   public init() {}
 
-  /// Checks every setting of a scheme.
+  /// Checks every setting, and whether the carriers are of a family that the scheme can use.
   ///
-  /// - Throws: `WatermarkError.setting`.
+  /// - Throws: `RecipeError.setting`.
   public func validate(_ scheme: WatermarkScheme) throws {
+    try carriers.validate()
     if scheme.hasCarriers {
-      try carriers.validate()
       let family = carriers.resolved(scheme.ownFamily).family
-      try WatermarkError.require(
-        scheme != .margin || family == .relabeled, "carriers.family", "relabeled for margin",
+      let check = SettingCheck("watermark.carriers")
+      try check.require(
+        scheme != .margin || family == .relabeled, "family", "relabeled for margin",
         family.rawValue)
-      try WatermarkError.require(
-        scheme != .ewe || [.glyph, .patch, .noise].contains(family), "carriers.family",
+      try check.require(
+        scheme != .ewe || [.glyph, .patch, .noise].contains(family), "family",
         "glyph, patch or noise for ewe, whose carriers share one label", family.rawValue)
-      try WatermarkError.require(
-        scheme != .rehearsed || family == .collage, "carriers.family", "collage for rehearsed",
+      try check.require(
+        scheme != .rehearsed || family == .collage, "family", "collage for rehearsed",
         family.rawValue)
     }
-    switch scheme {
-    case .adi, .zhangContent, .zhangUnrelated, .zhangNoise: try direct.validate()
-    case .ingrain: try ingrain.validate()
-    case .uchida: try uchida.validate()
-    case .ewe: try ewe.validate()
-    case .margin: try margin.validate()
-    case .coswm: try coswm.validate()
-    case .rehearsed: try rehearsed.validate()
-    }
+    try direct.validate()
+    try ingrain.validate()
+    try uchida.validate()
+    try ewe.validate()
+    try margin.validate()
+    try coswm.validate()
+    try rehearsed.validate()
   }
 }

@@ -19,15 +19,16 @@ public struct UchidaOptions: Hashable, Sendable, Codable {
   }
 
   func validate() throws {
-    try WatermarkError.require(bits >= 1, "uchida.bits", "at least 1", bits)
-    try WatermarkError.require(weight >= 0, "uchida.weight", "0 or more", weight)
+    let check = SettingCheck("watermark.uchida")
+    try check.whole("bits", bits, in: 1...SettingCheck.mostUnits)
+    try check.number("weight", weight)
   }
 
   /// Finds the kernel in an architecture.
   ///
   /// - Parameter architecture: of the host.
   /// - Returns: the place that goes into the key.
-  /// - Throws: `WatermarkError.setting` when there is no such kernel, or none that is large enough.
+  /// - Throws: `RecipeError.setting` when there is no such kernel, or none that is large enough.
   public func place(in architecture: Architecture) throws -> BitPlace {
     let model = try architecture.build(key: RandomKey(seed: 0))
     let kernels = model.state.parameters.filter { $0.tensor.rank == 4 }
@@ -39,12 +40,12 @@ public struct UchidaOptions: Hashable, Sendable, Codable {
       ? kernels.first { length($0) >= 4 * bits } ?? kernels.max { length($0) < length($1) }
       : kernels.first { $0.name == layer }
     guard let found else {
-      throw WatermarkError.setting(
-        "uchida.layer", expected: "one of \(kernels.map(\.name).joined(separator: ", "))",
+      throw RecipeError.setting(
+        "watermark.uchida.layer", expected: "one of \(kernels.map(\.name).joined(separator: ", "))",
         found: layer)
     }
-    try WatermarkError.require(
-      bits < length(found), "uchida.bits",
+    try SettingCheck("watermark.uchida").require(
+      bits < length(found), "bits",
       "below the \(length(found)) weights of a filter of \(found.name)", bits)
     return BitPlace(layer: found.name, shape: found.tensor.shape, bits: bits)
   }

@@ -1,3 +1,5 @@
+import BulwarkTraining
+
 /// How much evidence is asked for, and what may be asked of the suspect.
 public struct VerificationOptions: Hashable, Sendable, Codable {
   /// Largest rank p-value that counts as shown.
@@ -27,10 +29,11 @@ public struct VerificationOptions: Hashable, Sendable, Codable {
 
   /// Checks the settings.
   ///
-  /// - Throws: `WatermarkError.setting`.
+  /// - Throws: `RecipeError.setting`.
   public func validate() throws {
-    try WatermarkError.require(level > 0 && level < 1, "level", "between 0 and 1", level)
-    try WatermarkError.require(foreignKeys >= 1, "foreign_keys", "at least 1", foreignKeys)
-    try WatermarkError.require(suspectKeys >= 1, "suspect_keys", "at least 1", suspectKeys)
+    let check = SettingCheck("evidence")
+    try check.number("level", level, to: 1, isAbove: true, isBelow: true)
+    try check.whole("foreign_keys", foreignKeys, in: 1...SettingCheck.mostUnits)
+    try check.whole("suspect_keys", suspectKeys, in: 1...SettingCheck.mostUnits)
   }
 }

@@ -59,7 +59,7 @@ extension UnlearnRecipe {
 
   /// Checks what would otherwise go wrong deep inside a run.
   ///
-  /// - Throws: `RecipeError.setting`, `RecipeError.unfit` or `UnlearningError.setting` naming the setting.
+  /// - Throws: `RecipeError.setting` or `RecipeError.unfit` naming the setting.
   func validate() throws {
     func require(_ holds: Bool, _ key: String, _ expected: String) throws {
       if !holds { throw RecipeError.unfit(cause: "\(key) must be \(expected)") }
@@ -68,19 +68,18 @@ extension UnlearnRecipe {
     try require(command == "unlearn", "command", "'unlearn' here")
     try check.whole("threads", threads, in: 0...4096)
     try check.whole("seeds", seeds, in: 1...1000)
-    try require(checkpointInterval >= 0, "checkpoint_interval", "0 or more seconds")
+    try check.number("checkpoint_interval", checkpointInterval)
     try require(!checkpoint.isEmpty, "checkpoint", "the path of a checkpoint (--checkpoint)")
     try require(
       !forget.isEmpty, "forget",
       "a list, class:NAME, random:SHARE, source:FOLDER or indices:1,2,3 (--forget)")
-    try require(
-      relearning.share > 0 && relearning.share <= 1, "relearning.share", "above 0, at most 1")
+    try check.number("relearning.share", relearning.share, to: 1, isAbove: true)
     try require(relearning.epochs.allSatisfy { $0 >= 1 }, "relearning.epochs", "at least 1 each")
     try relearning.training.validate("relearning.training")
     try check.require(
       audit.shadows == 0 || ((6...1000).contains(audit.shadows) && audit.shadows % 2 == 0),
       "audit.shadows", "0, or an even number in 6...1000", audit.shadows)
-    try require(audit.share > 0 && audit.share < 1, "audit.share", "between 0 and 1")
+    try check.number("audit.share", audit.share, to: 1, isAbove: true, isBelow: true)
     try data.validate("data")
     try retrain.validate("retrain")
     try augmentation.validate("augmentation")

@@ -56,17 +56,12 @@ struct ClassUnlearning: ResumableRemovalAttack, DescribedRemovalAttack {
   let environment: RemovalEnvironment
 
   init(_ options: ClassUnlearningOptions, name: String, environment: RemovalEnvironment) throws {
-    func require(_ holds: Bool, _ key: String, _ expected: String, _ found: some Any) throws {
-      guard holds else {
-        throw WatermarkError.setting("\(name).\(key)", expected: expected, found: "\(found)")
-      }
-    }
-    try require(options.label >= 0, "label", "0 or more", options.label)
-    try require(
-      options.share > 0 && options.share <= 1, "share", "above 0, at most 1", options.share)
-    try require((0...1).contains(options.ratio), "ratio", "in 0...1", options.ratio)
-    try require(options.epochs >= 0, "epochs", "0 or more", options.epochs)
-    try require(options.batchSize >= 1, "batch_size", "at least 1", options.batchSize)
+    let check = SettingCheck(name)
+    try check.whole("label", options.label, in: 0...SettingCheck.mostUnits)
+    try check.number("share", options.share, to: 1, isAbove: true)
+    try check.number("ratio", options.ratio, to: 1)
+    try check.whole("epochs", options.epochs, in: 0...SettingCheck.mostUnits)
+    try check.whole("batch_size", options.batchSize, in: 1...SettingCheck.mostUnits)
     self.name = name
     self.options = options
     self.environment = environment
@@ -82,7 +77,7 @@ struct ClassUnlearning: ResumableRemovalAttack, DescribedRemovalAttack {
   ) throws -> ImageClassifier {
     let members = data.train.labels.indices.filter { data.train.labels[$0] == options.label }
     guard !members.isEmpty else {
-      throw WatermarkError.setting(
+      throw RecipeError.setting(
         "\(name).label", expected: "a class of the attacker's images", found: "\(options.label)")
     }
     let order = try session.key.stream("removal/forget").permutation(members.count).integers()

@@ -66,14 +66,14 @@ struct StressRecipe: SeededRecipe, Equatable {
 
   /// Checks what would otherwise go wrong deep inside a run.
   ///
-  /// - Throws: `RecipeError.unfit` or `RemovalError` naming the setting.
+  /// - Throws: `RecipeError.setting`, `RecipeError.unfit` or `RemovalError` naming the setting.
   func validate() throws {
     func require(_ holds: Bool, _ key: String, _ expected: String) throws {
       if !holds { throw RecipeError.unfit(cause: "\(key) must be \(expected)") }
     }
     try require(command == Self.name, "command", "'\(Self.name)' here")
-    try require(threads >= 0, "threads", "0 or more")
-    try require(checkpointInterval >= 0, "checkpoint_interval", "0 or more seconds")
+    try WatermarkTask.validate(
+      threads: threads, interval: checkpointInterval, model: TrainRecipe.ModelSettings())
     try require(!checkpoint.isEmpty, "checkpoint", "the path of a checkpoint (--checkpoint)")
     try require(
       carriers.isEmpty != key.isEmpty, "key or carriers",
@@ -82,11 +82,12 @@ struct StressRecipe: SeededRecipe, Equatable {
       key.isEmpty || foreign.isEmpty, "foreign",
       "empty with a key, which makes its own foreign keys"
     )
-    try require(nulls.count >= 0, "nulls.count", "0 or more")
-    try require(nulls.width >= 0, "nulls.width", "0 or more")
-    try WatermarkTask.validate(nulls.training)
+    try data.validate("data")
+    try otherData.validate("other_data")
+    try augmentation.validate("augmentation")
+    try nulls.validate(atLeast: 0)
     try evidence.validate()
-    try require((0...1).contains(margin), "margin", "in 0...1")
+    try SettingCheck().number("margin", margin, to: 1)
     try require(Set(names).count == names.count, "attacks", "a list without repetition")
     let registry = StressAttacks.registry(carrierClass: 0)
     for name in names {

@@ -48,7 +48,9 @@ struct WatermarkEmbedRecipe: SeededRecipe, Equatable {
     try require(command == Self.name, "command", "'\(Self.name)' here")
     try require(!owner.isEmpty, "owner", "the name of the owner (--owner)")
     try WatermarkTask.validate(threads: threads, interval: checkpointInterval, model: model)
-    try WatermarkTask.validate(training)
+    try data.validate("data")
+    try augmentation.validate("augmentation")
+    try training.validate("training")
     try watermark.validate(scheme)
     if !hasOnlyDigest { _ = try resolvedSecret() }
   }

@@ -47,22 +47,10 @@ struct WatermarkTask {
   static func validate(
     threads: Int, interval: Double, model: TrainRecipe.ModelSettings
   ) throws {
-    func require(_ holds: Bool, _ key: String, _ expected: String) throws {
-      if !holds { throw RecipeError.unfit(cause: "\(key) must be \(expected)") }
-    }
-    try require(threads >= 0, "threads", "0 or more")
-    try require(interval >= 0, "checkpoint_interval", "0 or more seconds")
-    try require(model.width >= 1, "model.width", "at least 1")
+    let check = SettingCheck()
+    try check.whole("threads", threads, in: 0...4096)
+    try check.number("checkpoint_interval", interval)
+    try check.whole("model.width", model.width, in: 1...8192)
   }
 
-  static func validate(_ training: SupervisedOptions) throws {
-    func require(_ holds: Bool, _ key: String, _ expected: String) throws {
-      if !holds { throw RecipeError.unfit(cause: "training.\(key) must be \(expected)") }
-    }
-    try require(training.epochs >= 1, "epochs", "at least 1")
-    try require(training.batchSize >= 1, "batch_size", "at least 1")
-    try require(training.learningRate > 0, "learning_rate", "above 0")
-    try require(
-      (0..<1).contains(training.labelSmoothing), "label_smoothing", "at least 0 and below 1")
-  }
 }

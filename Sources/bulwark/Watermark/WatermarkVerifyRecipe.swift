@@ -48,6 +48,16 @@ struct WatermarkVerifyRecipe: ToolRecipe, Equatable {
 
     static let suspect = "suspect"
 
+    /// Checks the numbers.
+    ///
+    /// - Throws: `RecipeError.setting`.
+    func validate(atLeast least: Int) throws {
+      let check = SettingCheck("nulls")
+      try check.whole("count", count, in: least...SettingCheck.mostUnits)
+      try check.whole("width", width, in: 0...8192)
+      try training.validate("nulls.training")
+    }
+
     /// The network for a suspect.
     ///
     /// - Throws: `RecipeError.unfit` for an unknown family.
@@ -81,11 +91,11 @@ struct WatermarkVerifyRecipe: ToolRecipe, Equatable {
     try require(
       commitment.isEmpty || Commitment(parsing: commitment) != nil, "commitment",
       "sha256: and 64 hexadecimal digits")
-    try require(nulls.count >= 1, "nulls.count", "at least 1")
-    try require(nulls.width >= 0, "nulls.width", "0 or more")
     try WatermarkTask.validate(
       threads: threads, interval: checkpointInterval, model: TrainRecipe.ModelSettings())
-    try WatermarkTask.validate(nulls.training)
+    try data.validate("data")
+    try augmentation.validate("augmentation")
+    try nulls.validate(atLeast: 1)
     try evidence.validate()
   }
 }

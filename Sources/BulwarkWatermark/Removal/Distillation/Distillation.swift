@@ -17,7 +17,7 @@ public struct Distillation: ResumableRemovalAttack, DescribedRemovalAttack {
 
   /// The attack with these settings.
   ///
-  /// - Throws: `WatermarkError.setting`.
+  /// - Throws: `RecipeError.setting`.
   public init(
     _ options: DistillationOptions = DistillationOptions(), name: String = "distillation",
     environment: RemovalEnvironment = RemovalEnvironment()

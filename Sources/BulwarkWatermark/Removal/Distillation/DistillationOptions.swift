@@ -1,4 +1,5 @@
 import BulwarkNN
+import BulwarkTraining
 
 /// Settings of the distillation attack.
 public struct DistillationOptions: Hashable, Sendable, Codable {
@@ -68,7 +69,7 @@ public struct DistillationOptions: Hashable, Sendable, Codable {
   /// `other` is a VGG-16 for ResNets, or a small CNN where images of `side` pixels are too small for
   /// it; a ResNet-18 for everything else, at the teacher's width.
   ///
-  /// - Throws: `WatermarkError.setting` for an unknown family.
+  /// - Throws: `RecipeError.setting` for an unknown family.
   func student(of teacher: Architecture, side: Int) throws -> Architecture {
     var student = teacher
     switch family {
@@ -79,7 +80,7 @@ public struct DistillationOptions: Hashable, Sendable, Codable {
     default:
       guard let named = Architecture.Family(rawValue: family) else {
         let valid = ["same", "other"] + Architecture.Family.allCases.map(\.rawValue)
-        throw WatermarkError.setting(
+        throw RecipeError.setting(
           "distillation.family", expected: "one of \(valid.joined(separator: ", "))", found: family)
       }
       student.family = named
@@ -91,16 +92,16 @@ public struct DistillationOptions: Hashable, Sendable, Codable {
 
   /// Checks what would otherwise go wrong deep inside a run.
   ///
-  /// - Throws: `WatermarkError.setting`.
+  /// - Throws: `RecipeError.setting`.
   public func validate() throws {
     let name = "distillation"
     try training.validate(name)
     let check = SettingCheck(name)
-    try check(temperature > 0, "temperature", "above 0", temperature)
-    try check((0...1).contains(alpha), "alpha", "in 0...1", alpha)
-    try check(width >= 0, "width", "0 or more", width)
-    try check(widthShare > 0, "width_share", "above 0", widthShare)
-    try check(views >= 1, "views", "at least 1", views)
+    try check.number("temperature", temperature, isAbove: true)
+    try check.number("alpha", alpha, to: 1)
+    try check.whole("width", width, in: 0...8192)
+    try check.number("width_share", widthShare, to: 64, isAbove: true)
+    try check.whole("views", views, in: 1...SettingCheck.mostUnits)
     _ = try student(of: Architecture(.smallCNN, classes: 2), side: 32)
   }
 }

@@ -42,16 +42,16 @@ public struct AdversarialFineTuning: ResumableRemovalAttack, DescribedRemovalAtt
 
   /// The attack with these settings.
   ///
-  /// - Throws: `WatermarkError.setting`.
+  /// - Throws: `RecipeError.setting`.
   public init(
     _ options: AdversarialFineTuningOptions = AdversarialFineTuningOptions(),
     name: String = "adversarial", environment: RemovalEnvironment = RemovalEnvironment()
   ) throws {
     try options.training.validate(name)
     let check = SettingCheck(name)
-    try check((0...1).contains(options.epsilon), "epsilon", "in 0...1", options.epsilon)
-    try check((0...1).contains(options.stepSize), "step_size", "in 0...1", options.stepSize)
-    try check(options.iterations >= 1, "iterations", "at least 1", options.iterations)
+    try check.number("epsilon", options.epsilon, to: 1)
+    try check.number("step_size", options.stepSize, to: 1)
+    try check.whole("iterations", options.iterations, in: 1...SettingCheck.mostUnits)
     self.options = options
     self.name = name
     self.environment = environment

@@ -33,14 +33,13 @@ public struct FinePruning: ResumableRemovalAttack, DescribedRemovalAttack {
 
   /// The attack with these settings.
   ///
-  /// - Throws: `WatermarkError.setting`.
+  /// - Throws: `RecipeError.setting`.
   public init(
     _ options: FinePruningOptions = FinePruningOptions(), name: String = "fine_pruning",
     environment: RemovalEnvironment = RemovalEnvironment()
   ) throws {
     try options.training.validate(name)
-    try SettingCheck(name)(
-      (0..<1).contains(options.share), "share", "at least 0 and below 1", options.share)
+    try SettingCheck(name).number("share", options.share, to: 1, isBelow: true)
     self.options = options
     self.name = name
     self.environment = environment

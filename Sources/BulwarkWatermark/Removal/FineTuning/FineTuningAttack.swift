@@ -72,8 +72,8 @@ public struct FineTuningAttackOptions: Hashable, Sendable, Codable {
   func validate(_ attack: String) throws {
     try training.validate(attack)
     let check = SettingCheck(attack)
-    try check((0...1).contains(smoothing), "smoothing", "in 0...1", smoothing)
-    try check(l2 >= 0, "l2", "0 or more", l2)
+    try check.number("smoothing", smoothing, to: 1)
+    try check.number("l2", l2)
   }
 }
 
@@ -92,7 +92,7 @@ public struct FineTuningAttack: ResumableRemovalAttack, DescribedRemovalAttack {
 
   /// The attack with these settings.
   ///
-  /// - Throws: `WatermarkError.setting`.
+  /// - Throws: `RecipeError.setting`.
   public init(
     _ options: FineTuningAttackOptions, name: String,
     environment: RemovalEnvironment = RemovalEnvironment()

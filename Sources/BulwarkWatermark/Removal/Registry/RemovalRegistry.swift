@@ -79,7 +79,7 @@ public struct RemovalRegistry: Sendable {
   ///   - text: `NAME`, `NAME:key=value,...` or a chain of these.
   ///   - environment: what attacks share.
   /// - Returns: the attack, checked and ready to run.
-  /// - Throws: `RemovalError` naming the nearest valid name; `WatermarkError.setting`.
+  /// - Throws: `RemovalError` naming the nearest valid name; `RecipeError.setting`.
   public func attack(_ text: String, environment: RemovalEnvironment = RemovalEnvironment()) throws
     -> any RemovalAttack
   {

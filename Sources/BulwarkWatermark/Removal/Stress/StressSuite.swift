@@ -52,7 +52,7 @@ public struct StressSuite {
   ///   - side: pixels along the shorter side of an image.
   ///   - attacks: those without a description keep the network.
   /// - Returns: each architecture once, the model's own first.
-  /// - Throws: `WatermarkError.setting`.
+  /// - Throws: `RecipeError.setting`.
   public static func surrogates(
     of model: Architecture, side: Int, attacks: [any RemovalAttack]
   ) throws -> [Architecture] {

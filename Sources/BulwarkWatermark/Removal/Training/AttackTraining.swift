@@ -1,4 +1,5 @@
 import BulwarkNN
+import BulwarkTraining
 
 /// How an attack trains: shared by every attack that makes optimizer steps.
 public struct AttackTraining: Hashable, Sendable, Codable {
@@ -79,28 +80,14 @@ public struct AttackTraining: Hashable, Sendable, Codable {
   /// Checks what would otherwise go wrong deep inside a run.
   ///
   /// - Parameter attack: name of the attack, for the message.
-  /// - Throws: `WatermarkError.setting`.
+  /// - Throws: `RecipeError.setting`.
   public func validate(_ attack: String) throws {
     let check = SettingCheck(attack)
-    try check(epochs >= 0, "epochs", "0 or more", epochs)
-    try check(batchSize >= 1, "batch_size", "at least 1", batchSize)
-    try check(learningRate >= 0, "learning_rate", "0 or more", learningRate)
-    try check((0..<1).contains(momentum), "momentum", "at least 0 and below 1", momentum)
-    try check(weightDecay >= 0, "weight_decay", "0 or more", weightDecay)
-    try check(imageShare > 0 && imageShare <= 1, "image_share", "above 0, at most 1", imageShare)
-  }
-}
-
-/// Checks of an attack's settings, which name attack and setting.
-struct SettingCheck {
-  let attack: String
-
-  init(_ attack: String) { self.attack = attack }
-
-  /// - Throws: `WatermarkError.setting` unless it holds.
-  func callAsFunction(_ holds: Bool, _ key: String, _ expected: String, _ found: some Any) throws {
-    guard holds else {
-      throw WatermarkError.setting("\(attack).\(key)", expected: expected, found: "\(found)")
-    }
+    try check.whole("epochs", epochs, in: 0...SettingCheck.mostUnits)
+    try check.whole("batch_size", batchSize, in: 1...SettingCheck.mostUnits)
+    try check.number("learning_rate", learningRate)
+    try check.number("momentum", momentum, to: 1, isBelow: true)
+    try check.number("weight_decay", weightDecay)
+    try check.number("image_share", imageShare, to: 1, isAbove: true)
   }
 }

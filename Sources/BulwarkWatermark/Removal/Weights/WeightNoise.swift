@@ -25,9 +25,9 @@ public struct WeightNoise: DescribedRemovalAttack {
 
   /// The attack with these settings.
   ///
-  /// - Throws: `WatermarkError.setting`.
+  /// - Throws: `RecipeError.setting`.
   public init(_ options: WeightNoiseOptions = WeightNoiseOptions(), name: String = "noise") throws {
-    try SettingCheck(name)(options.strength >= 0, "strength", "0 or more", options.strength)
+    try SettingCheck(name).number("strength", options.strength)
     self.options = options
     self.name = name
   }

@@ -38,12 +38,11 @@ public struct WeightPruning: DescribedRemovalAttack {
 
   /// The attack with these settings.
   ///
-  /// - Throws: `WatermarkError.setting`.
+  /// - Throws: `RecipeError.setting`.
   public init(_ options: WeightPruningOptions = WeightPruningOptions(), name: String = "prune")
     throws
   {
-    try SettingCheck(name)(
-      (0...1).contains(options.share), "share", "in 0...1", options.share)
+    try SettingCheck(name).number("share", options.share, to: 1)
     self.options = options
     self.name = name
   }

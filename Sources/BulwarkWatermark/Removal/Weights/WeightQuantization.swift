@@ -28,11 +28,11 @@ public struct WeightQuantization: DescribedRemovalAttack {
 
   /// The attack with these settings.
   ///
-  /// - Throws: `WatermarkError.setting`.
+  /// - Throws: `RecipeError.setting`.
   public init(
     _ options: WeightQuantizationOptions = WeightQuantizationOptions(), name: String = "quantize"
   ) throws {
-    try SettingCheck(name)((1...16).contains(options.bits), "bits", "in 1...16", options.bits)
+    try SettingCheck(name).whole("bits", options.bits, in: 1...16)
     self.options = options
     self.name = name
   }

@@ -31,11 +31,11 @@ public struct WeightShifting: DescribedRemovalAttack {
 
   /// The attack with these settings.
   ///
-  /// - Throws: `WatermarkError.setting`.
+  /// - Throws: `RecipeError.setting`.
   public init(_ options: WeightShiftingOptions = WeightShiftingOptions(), name: String = "shift")
     throws
   {
-    try SettingCheck(name)(options.noise >= 0, "noise", "0 or more", options.noise)
+    try SettingCheck(name).number("noise", options.noise)
     self.options = options
     self.name = name
   }
