@@ -76,29 +76,19 @@ public struct AdversarialFineTuning: ResumableRemovalAttack, DescribedRemovalAtt
     let images = try environment.images(data, options.training, attack: name)
     let surrogate = try model.surrogateCopy(on: session.device)
     let views = AugmentationPipeline(options.training.augment ? environment.views : [])
-    let trainer = try SurrogateTrainer(
-      surrogate,
-      SurrogateTrainer.Task(
-        attack: name, training: options.training, images: images,
-        moving: surrogate.state.parameters,
-        identity: [
-          "settings": settings, "model": .string(try model.weightDigest()),
-          "environment": try environment.identity(images),
-        ],
-        input: { batch, _, step in
-          // In 0...1: the ball is one of pixels.
-          let image = try views.apply(
-            batch.images.to(session.device),
-            key: session.key.stream("removal/view").step(step))
-          let moved = try perturbed(
-            image, batch.labels.to(session.device), surrogate, data.normalization, session)
-          return try data.normalization.apply(moved)
-        },
-        loss: { step in
-          try session.inPrecision { try surrogate.logits(step.input, .training).to(.float32) }
-            .crossEntropy(step.labels)
-        }), session: session)
-    try trainer.run(resuming: checkpoint)
+    var task = try SurrogateTrainer.Task.fineTuning(
+      surrogate, by: self, digest: model.weightDigest(), training: options.training,
+      images: images, environment: environment, normalization: data.normalization,
+      session: session)
+    task.input = { batch, _, step in
+      // In 0...1: the ball is one of pixels.
+      let image = try views.apply(
+        batch.images.to(session.device), key: session.key.stream("removal/view").step(step))
+      let moved = try perturbed(
+        image, batch.labels.to(session.device), surrogate, data.normalization, session)
+      return try data.normalization.apply(moved)
+    }
+    try SurrogateTrainer(surrogate, task, session: session).run(resuming: checkpoint)
     return surrogate
   }
 

@@ -72,25 +72,12 @@ public struct FinePruning: ResumableRemovalAttack, DescribedRemovalAttack {
       }
     }
     try prune()
-    let trainer = try SurrogateTrainer(
-      surrogate,
-      SurrogateTrainer.Task(
-        attack: name, training: options.training, images: images,
-        moving: surrogate.state.parameters,
-        identity: [
-          "settings": settings, "model": .string(try model.weightDigest()),
-          "environment": try environment.identity(images),
-        ],
-        input: { batch, _, step in
-          try environment.input(
-            batch.images, data.normalization, augment: options.training.augment,
-            key: session.key.stream("removal/view").step(step), on: session.device)
-        },
-        loss: { step in
-          try session.inPrecision { try surrogate.logits(step.input, .training).to(.float32) }
-            .crossEntropy(step.labels)
-        }, afterUpdate: prune), session: session)
-    try trainer.run(resuming: checkpoint)
+    var task = try SurrogateTrainer.Task.fineTuning(
+      surrogate, by: self, digest: model.weightDigest(), training: options.training,
+      images: images, environment: environment, normalization: data.normalization,
+      session: session)
+    task.afterUpdate = prune
+    try SurrogateTrainer(surrogate, task, session: session).run(resuming: checkpoint)
     return surrogate
   }
 

@@ -132,32 +132,21 @@ public struct FineTuningAttack: ResumableRemovalAttack, DescribedRemovalAttack {
     var training = options.training
     training.weightDecay += options.l2
     let onlyLast = options.layers == .last
-    let trainer = try SurrogateTrainer(
-      surrogate,
-      SurrogateTrainer.Task(
-        attack: name, training: training, images: images,
-        moving: surrogate.state.parameters.filter { !onlyLast || surrogate.isHead($0.name) },
-        identity: [
-          "settings": settings, "model": .string(digest),
-          "environment": try environment.identity(images),
-        ],
-        input: { batch, _, step in
-          try environment.input(
-            batch.images, data.normalization, augment: training.augment,
-            key: session.key.stream("removal/view").step(step), on: session.device)
-        },
-        loss: { step in
-          let logits = try session.inPrecision {
-            try onlyLast
-              ? surrogate.head(
-                withoutGradients { try surrogate.features(step.input, .evaluation) })
-              : surrogate.logits(step.input, .training)
-          }
-          let labels = try answers?.indexSelect(0, Tensor(step.indices).to(session.device))
-          return try logits.to(.float32).crossEntropy(
-            labels ?? step.labels, labelSmoothing: options.smoothing)
-        }), session: session)
-    try trainer.run(resuming: checkpoint)
+    var task = try SurrogateTrainer.Task.fineTuning(
+      surrogate, by: self, digest: digest, training: training, images: images,
+      environment: environment, normalization: data.normalization, session: session)
+    if onlyLast { task.moving.removeAll { !surrogate.isHead($0.name) } }
+    task.loss = { step in
+      let logits = try session.inPrecision {
+        try onlyLast
+          ? surrogate.head(withoutGradients { try surrogate.features(step.input, .evaluation) })
+          : surrogate.logits(step.input, .training)
+      }
+      let labels = try answers?.indexSelect(0, Tensor(step.indices).to(session.device))
+      return try logits.to(.float32).crossEntropy(
+        labels ?? step.labels, labelSmoothing: options.smoothing)
+    }
+    try SurrogateTrainer(surrogate, task, session: session).run(resuming: checkpoint)
     return surrogate
   }
 
