@@ -106,9 +106,9 @@ struct AugmentationPipelineTests {
   func misfit() throws {
     let small = try Tensor.zeros([1, 3, 4, 4], dtype: .uint8)
     for (pipeline, word) in [
-      (AugmentationPipeline([.padCrop(PadCrop(padding: 4))]), "padding of 4"),
+      (AugmentationPipeline([.padCrop(PadCrop(padding: 4))]), "augmentation.padding is 4"),
       (AugmentationPipeline([.normalize(Normalize(mean: [0], deviation: [1]))]), "1 means"),
-      (AugmentationPipeline([.gaussianBlur(GaussianBlur(border: .reflect))]), "13 pixels"),
+      (AugmentationPipeline([.gaussianBlur(GaussianBlur(border: .reflect))]), "kernel is 13"),
     ] {
       let error = dataError { _ = try pipeline.apply(small, key: RandomKey(seed: 0)) }
       #expect(error?.summary.contains(word) == true)

@@ -120,9 +120,13 @@ public struct AugmentationPipeline: Sendable, Hashable, Codable {
       let side = min(size.height, size.width)
       switch step {
       case .padCrop(let crop) where crop.padding >= side:
-        throw fail("a padding of \(crop.padding) does not fit images of \(side) pixels")
+        throw DataError.invalidOption(
+          name: "augmentation.padding", value: "\(crop.padding)",
+          expected: "less than the \(side) pixels of the images")
       case .gaussianBlur(let blur) where blur.border == .reflect && blur.kernelSize / 2 >= side:
-        throw fail("a blur of \(blur.kernelSize) pixels cannot mirror images of \(side) pixels")
+        throw DataError.invalidOption(
+          name: "the blur's kernel", value: "\(blur.kernelSize)",
+          expected: "less than twice the \(side) pixels of the images")
       case .normalize(let normalize) where normalize.mean.count != shape[1]:
         throw fail("\(normalize.mean.count) means for images of \(shape[1]) channels")
       default: break
