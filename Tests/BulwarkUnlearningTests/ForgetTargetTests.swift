@@ -2,6 +2,7 @@ import BulwarkData
 import BulwarkStore
 import BulwarkTensor
 import Foundation
+import BulwarkTraining
 import Testing
 
 @testable import BulwarkUnlearning
@@ -71,10 +72,10 @@ struct ForgetTargetTests {
     #expect(Set(draws).count > 5)
     let cats = try ForgetTarget(parsing: "random:0.5@cat", seed: 2).resolved(in: data)
     #expect(cats.forget == [0] || cats.forget == [3])
-    #expect(throws: UnlearningError.self) {
+    #expect(throws: RecipeError.self) {
       try ForgetTarget(parsing: "random:1.5", seed: 0).resolved(in: data)
     }
-    #expect(throws: UnlearningError.self) { try ForgetTarget(parsing: "random:x", seed: 0) }
+    #expect(throws: RecipeError.self) { try ForgetTarget(parsing: "random:x", seed: 0) }
     #expect(throws: UnlearningError.empty(origin: "a random 0.1 of class cat, seed 0")) {
       try ForgetTarget(parsing: "random:0.1@cat", seed: 0).resolved(in: data)
     }

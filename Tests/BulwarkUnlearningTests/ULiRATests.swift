@@ -1,4 +1,5 @@
 import BulwarkTensor
+import BulwarkTraining
 import Testing
 
 @testable import BulwarkUnlearning
@@ -21,7 +22,7 @@ struct ULiRATests {
     #expect(task.forget.count == 10)
     let forgotten = Set(task.forget.map { task.train[$0] })
     #expect(forgotten == Set(zip(design.audited, design.isMember[2]).filter(\.1).map(\.0)))
-    #expect(throws: UnlearningError.self) {
+    #expect(throws: RecipeError.self) {
       try ShadowDesign(count: 101, share: 0.2, shadows: 5, key: RandomKey(seed: 1))
     }
   }

@@ -1,6 +1,7 @@
 import BulwarkData
 import BulwarkTensor
 import Foundation
+import BulwarkTraining
 import Testing
 
 @testable import BulwarkWatermark
@@ -106,11 +107,11 @@ struct CarrierTests {
   @Test("Families that the classes do not suffice for are refused with the setting's name")
   func refused() throws {
     let secret = WatermarkSecret.published("carriers", 0)
-    #expect(throws: WatermarkError.self) {
+    #expect(throws: RecipeError.self) {
       try CarrierPlan(secret, CarrierOptions(family: .collage, groups: 2), classes: 3)
     }
-    #expect(throws: WatermarkError.self) { try CarrierOptions(count: 0).validate() }
-    #expect(throws: WatermarkError.self) { try CarrierOptions(opacity: 0).validate() }
+    #expect(throws: RecipeError.self) { try CarrierOptions(count: 0).validate() }
+    #expect(throws: RecipeError.self) { try CarrierOptions(opacity: 0).validate() }
     let options = CarrierOptions(family: .patch, count: 5)
     #expect(throws: WatermarkError.self) {
       try CarrierSet(secret, options, classes: 10, shape: [1, 16, 16], material: nil)

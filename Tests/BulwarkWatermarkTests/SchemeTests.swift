@@ -163,10 +163,10 @@ struct SchemeTests {
       var options = WatermarkOptions()
       try options.validate(scheme)
       change(&options)
-      let error = #expect(throws: WatermarkError.self) { try options.validate(scheme) }
+      let error = #expect(throws: RecipeError.self) { try options.validate(scheme) }
       #expect(error?.summary.contains(name) == true, "\(name)")
     }
-    #expect(throws: WatermarkError.self) {
+    #expect(throws: RecipeError.self) {
       try UchidaOptions(bits: 64, layer: "conv9.weight").place(
         in: TinyTask.shared.get().architecture)
     }

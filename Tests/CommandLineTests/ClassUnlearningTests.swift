@@ -89,10 +89,10 @@ struct ClassUnlearningTests {
   @Test("A class that is not there, and settings that make no sense, are refused")
   func errors() throws {
     for text in ["salun:share=0", "salun:ratio=2", "salun:label=-1", "salun:batch_size=0"] {
-      #expect(throws: WatermarkError.self) { try attack(text) }
+      #expect(throws: RecipeError.self) { try attack(text) }
     }
     let model = try ImageClassifier.restored(from: trained)
-    #expect(throws: WatermarkError.self) {
+    #expect(throws: RecipeError.self) {
       try attack("salun:label=12").surrogate(
         of: model, data: data, session: TrainingSession(seed: 0))
     }

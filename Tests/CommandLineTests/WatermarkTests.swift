@@ -190,7 +190,8 @@ struct WatermarkTests {
       (key, "/nonexistent.h5", [], 66, "nonexistent"),
       ("/nonexistent.json", model, [], 66, "nonexistent"),
       (fixture.recipe, model, [], 65, "no usable watermark key"),
-      (key, model, ["--level", "0"], 64, "between 0 and 1"),
+      (key, model, ["--level", "0"], 64, "above 0 and below 1"),
+      (key, model, ["--seed", "1"], 64, "Leave --seed out"),
       (key, model, ["--set", "data.image_size=12"], 65, "does not fit"),
     ]
     for (key, suspect, more, status, words) in verifications {

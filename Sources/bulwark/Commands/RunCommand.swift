@@ -11,38 +11,19 @@ struct RunCommand: ToolCommand {
   @Argument(help: "The recipe, a YAML file.")
   var recipe: String
 
-  @Option(
-    name: .customLong("set"),
-    help: ArgumentHelp(
-      "Override a setting, for example dbd.head.epochs=20; repeatable.", valueName: "key=value"))
-  var overrides: [String] = []
+  @OptionGroup
+  var frame: RecipeFrame
 
-  @OptionGroup(title: "Run")
-  var options: RunOptions
-
-  @OptionGroup(title: "Computing")
-  var compute: ComputeOptions
-
-  @OptionGroup(title: "Output")
-  var output: OutputOptions
+  var output: OutputOptions { frame.output }
 
   func run() throws {
     switch try RecipeCommand(of: recipe) {
-    case .train: try perform(TrainJob.self)
-    case .unlearn: try perform(UnlearnJob.self)
-    case .stress: try perform(StressJob.self)
-    case .watermarkEmbed: try perform(WatermarkEmbedJob.self)
-    case .watermarkVerify: try perform(WatermarkVerifyJob.self)
+    case .train: try frame.perform(TrainJob.self, recipe, command: "run")
+    case .unlearn: try frame.perform(UnlearnJob.self, recipe, command: "run")
+    case .stress: try frame.perform(StressJob.self, recipe, command: "run")
+    case .watermarkEmbed: try frame.perform(WatermarkEmbedJob.self, recipe, command: "run")
+    case .watermarkVerify: try frame.perform(WatermarkVerifyJob.self, recipe, command: "run")
     }
-  }
-
-  private func perform<Job: RecipeJob>(_ job: Job.Type) throws {
-    let resolved = try ResolvedRecipe<Job.Recipe>(file: recipe, overrides: overrides) { recipe in
-      compute.overlay(on: &recipe)
-      options.overlay(on: &recipe)
-    }
-    try Job(command: "run", resolved: resolved, options: options, console: Console(output))
-      .perform()
   }
 }
 

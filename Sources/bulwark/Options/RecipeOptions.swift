@@ -5,6 +5,29 @@ struct RecipeOptions: ParsableArguments {
   @Option(help: "Start from this recipe instead of the defaults.")
   var recipe: String?
 
+  @OptionGroup
+  var frame: RecipeFrame
+
+  var output: OutputOptions { frame.output }
+
+  /// Resolves the recipe and does what it says.
+  ///
+  /// - Parameters:
+  ///   - job: what is done.
+  ///   - command: its name in results.
+  ///   - settings: further overrides, after those of --set.
+  ///   - flags: puts the command's own flags over the recipe.
+  /// - Throws: what reading the recipe and the job throw.
+  func perform<Job: RecipeJob>(
+    _ job: Job.Type, command: String, settings: [String] = [],
+    flags: (inout Job.Recipe) throws -> Void
+  ) throws {
+    try frame.perform(job, recipe, command: command, settings: settings, flags: flags)
+  }
+}
+
+/// What everything that follows a recipe takes: overrides, where it runs, what it says.
+struct RecipeFrame: ParsableArguments {
   @Option(
     name: .customLong("set"),
     help: ArgumentHelp(
@@ -21,23 +44,24 @@ struct RecipeOptions: ParsableArguments {
   @OptionGroup(title: "Output")
   var output: OutputOptions
 
-  /// Resolves the recipe and does what it says.
+  /// Resolves a recipe and does what it says.
   ///
   /// - Parameters:
   ///   - job: what is done.
+  ///   - file: the recipe; nil for the defaults.
   ///   - command: its name in results.
   ///   - settings: further overrides, after those of --set.
-  ///   - flags: puts the command's own flags over the recipe.
+  ///   - flags: puts a command's own flags over the recipe.
   /// - Throws: what reading the recipe and the job throw.
   func perform<Job: RecipeJob>(
-    _ job: Job.Type, command: String, settings: [String] = [],
-    flags: (inout Job.Recipe) throws -> Void
+    _ job: Job.Type, _ file: String?, command: String, settings: [String] = [],
+    flags: (inout Job.Recipe) throws -> Void = { _ in }
   ) throws {
-    let resolved = try ResolvedRecipe<Job.Recipe>(file: recipe, overrides: overrides + settings) {
+    let resolved = try ResolvedRecipe<Job.Recipe>(file: file, overrides: overrides + settings) {
       recipe in
       try flags(&recipe)
       compute.overlay(on: &recipe)
-      options.overlay(on: &recipe)
+      try options.overlay(on: &recipe)
     }
     try Job(command: command, resolved: resolved, options: options, console: Console(output))
       .perform()

@@ -37,8 +37,10 @@ struct RunOptions: ParsableArguments {
   }
 
   /// Puts what was given over a recipe.
-  func overlay(on recipe: inout some ToolRecipe) {
-    if let seed { recipe.take(seed: seed) }
+  ///
+  /// - Throws: `ToolError.usage` for a seed where nothing hangs on one.
+  func overlay(on recipe: inout some ToolRecipe) throws {
+    if let seed { try recipe.take(seed: seed) }
   }
 
   /// Only `train` has stages to start from.

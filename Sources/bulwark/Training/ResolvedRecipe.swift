@@ -13,7 +13,9 @@ protocol ToolRecipe: Codable {
   /// Threads on the CPU; 0 takes one for each core.
   var threads: Int { get set }
   /// Takes over the seed of the command line.
-  mutating func take(seed: UInt64)
+  ///
+  /// - Throws: `ToolError.usage` where nothing hangs on a seed.
+  mutating func take(seed: UInt64) throws
   /// Other defaults that the settings ask for; nil for none.
   var startingPoint: Self? { get }
   /// The recipe as it may be written down: whatever is secret is replaced by a digest.

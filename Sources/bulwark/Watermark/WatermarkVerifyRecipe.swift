@@ -75,8 +75,12 @@ struct WatermarkVerifyRecipe: ToolRecipe, Equatable {
     }
   }
 
-  /// Nothing hangs on a seed: those of null models and foreign keys are published.
-  mutating func take(seed: UInt64) {}
+  /// - Throws: `ToolError.usage`: nothing hangs on a seed.
+  mutating func take(seed: UInt64) throws {
+    throw ToolError.usage(
+      "A verification draws nothing from a seed: those of null models are published, "
+        + "foreign keys follow from the owner's secret.", remedy: "Leave --seed out.")
+  }
 
   static var defaults: WatermarkVerifyRecipe { WatermarkVerifyRecipe() }
   var startingPoint: WatermarkVerifyRecipe? { nil }
