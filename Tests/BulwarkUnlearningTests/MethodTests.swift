@@ -145,9 +145,10 @@ struct MethodTests {
 
 @Suite("Random labeling")
 struct RandomLabelingTests {
-  private func labeling(excluding: Bool, scheme: RandomLabelingOptions.Scheme) throws
-    -> (RandomLabeling, UnlearningContext)
-  {
+  private func labeling(
+    excluding: Bool, scheme: RandomLabelingOptions.Scheme,
+    labelDraw: RandomLabelingOptions.LabelDraw = .scheme
+  ) throws -> (RandomLabeling, UnlearningContext) {
     let victim = try Victim.shared.get()
     let model = try ImageClassifier.restored(from: victim.original)
     let context = UnlearningContext(
@@ -155,7 +156,7 @@ struct RandomLabelingTests {
       session: try TrainingSession(seed: 0), mask: nil)
     let options = RandomLabelingOptions(
       training: FineTuningOptions(epochs: 1, batchSize: 20), scheme: scheme,
-      excludesGivenLabel: excluding)
+      excludesGivenLabel: excluding, labelDraw: labelDraw)
     return (try RandomLabeling(context, options), context)
   }
 
@@ -176,6 +177,19 @@ struct RandomLabelingTests {
       // 10,000 draws: 1,000 a class, standard deviation 30.
       #expect(counts.allSatisfy { abs($0 - 1000) < 150 })
       #expect(excluding ? same == 0 : abs(same - 1000) < 150)
+    }
+  }
+
+  @Test("Labels change from epoch to epoch, or are drawn once; only those of the forget set do")
+  func draws() throws {
+    for (draw, changes) in [(RandomLabelingOptions.LabelDraw.scheme, true), (.once, false)] {
+      let (labeling, context) = try labeling(excluding: false, scheme: .joint, labelDraw: draw)
+      let (first, second) = (labeling.epochLabels(0), labeling.epochLabels(1))
+      #expect((first != second) == changes)
+      for labels in [first, second] {
+        #expect(context.retain.allSatisfy { labels[$0] == context.train.labels[$0] })
+        #expect(context.forget.contains { labels[$0] != context.train.labels[$0] })
+      }
     }
   }
 

@@ -41,12 +41,9 @@ final class UnlearningContext {
   }
 
   /// Batches of some samples, of all when nil, in an order of their own.
-  func walk(_ members: [Int]?, _ name: String, batchSize: Int, dropLast: Bool = false)
-    -> BatchWalk
-  {
+  func walk(_ members: [Int]?, _ name: String, batchSize: Int) -> BatchWalk {
     BatchWalk(
-      train, members: members, batchSize: batchSize, key: key.stream("order").stream(name),
-      dropLast: dropLast)
+      train, members: members, batchSize: batchSize, key: key.stream("order").stream(name))
   }
 
   /// An optimizer over the model's weights that respects the mask.

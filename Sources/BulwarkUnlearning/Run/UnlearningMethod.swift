@@ -112,10 +112,6 @@ public struct UnlearningOptions: Hashable, Sendable, Codable {
       ("neggrad_plus.retain_weight", neggradPlus.retainWeight),
       ("bad_teacher.retain_share", badTeacher.retainShare),
     ] { try check.number(key, share, to: 1) }
-    for (key, options) in [("salun", salun), ("rl", rl)] {
-      try check.number(
-        "\(key).forget_share", options.forgetShare, to: 1, isAbove: true, isBelow: true)
-    }
     for (key, size) in [
       ("iu.samples", iu.samples), ("scrub.forget_batch_size", scrub.forgetBatchSize),
       ("ssd.batch_size", ssd.batchSize),

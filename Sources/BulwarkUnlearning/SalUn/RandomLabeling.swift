@@ -12,8 +12,8 @@ public struct RandomLabelingOptions: Hashable, Sendable, Codable {
   /// Whether the random label is never the given one: the paper's form. The official code draws from
   /// all classes.
   public var excludesGivenLabel: Bool
-  /// Forgotten samples in a batch of the mixed scheme, as a share of it, above 0 and below 1.
-  public var forgetShare: Double
+  /// How often a forgotten sample gets another label.
+  public var labelDraw: LabelDraw
 
   /// In which order the two sets are seen.
   public enum Scheme: String, Sendable, Codable, CaseIterable {
@@ -23,21 +23,25 @@ public struct RandomLabelingOptions: Hashable, Sendable, Codable {
     /// Each epoch the whole forget set with labels drawn afresh for every batch, then the whole
     /// retain set: the official code since then (CIFAR-10, SVHN).
     case sequential
-    /// Batches of both sets in a fixed proportion (`forgetShare`), labels drawn afresh for every
-    /// batch; an epoch has as many steps as one of the joint scheme. Bulwark's own: where only a few
-    /// epochs are affordable, the forget set is seen as often as needed and the retain set less.
-    case mixed
+  }
+
+  /// How often a forgotten sample gets another random label.
+  public enum LabelDraw: String, Sendable, Codable, CaseIterable {
+    /// As the official code of the scheme does: once an epoch (joint), or for every batch.
+    case scheme
+    /// Once for the whole run, as a reimplementation does (Unified-Unlearning-w-Remain-Geometry).
+    case once
   }
 
   /// The official settings; step size 6e-3 as users of the joint scheme report.
   public init(
     training: FineTuningOptions = FineTuningOptions(learningRate: 0.006), scheme: Scheme = .joint,
-    excludesGivenLabel: Bool = false, forgetShare: Double = 0.25
+    excludesGivenLabel: Bool = false, labelDraw: LabelDraw = .scheme
   ) {
     self.training = training
     self.scheme = scheme
     self.excludesGivenLabel = excludesGivenLabel
-    self.forgetShare = forgetShare
+    self.labelDraw = labelDraw
   }
 }
 
@@ -51,8 +55,8 @@ final class RandomLabeling: UnlearningProcedure {
   private var everything: BatchWalk
   private var forgetWalk: BatchWalk
   private var retainWalk: BatchWalk
-  /// The labels of the joint scheme and the epoch that they are of.
-  private var jointLabels: (epoch: Int, labels: [Int])?
+  /// The labels of all samples and the epoch that they are of.
+  private var drawnLabels: (epoch: Int, labels: [Int])?
 
   init(_ context: UnlearningContext, _ options: RandomLabelingOptions) throws {
     self.context = context
@@ -60,22 +64,15 @@ final class RandomLabeling: UnlearningProcedure {
     descent = try Descent(context, options.training)
     let batchSize = options.training.batchSize
     everything = context.walk(nil, "joint", batchSize: batchSize)
-    var forgotten = batchSize
-    var retained = batchSize
-    if options.scheme == .mixed {
-      forgotten = max(1, Int((options.forgetShare * Double(batchSize)).rounded()))
-      retained = max(1, batchSize - forgotten)
-    }
-    let isMixed = options.scheme == .mixed
-    forgetWalk = context.walk(context.forget, "forget", batchSize: forgotten, dropLast: isMixed)
-    retainWalk = context.walk(context.retain, "retain", batchSize: retained, dropLast: isMixed)
+    forgetWalk = context.walk(context.forget, "forget", batchSize: batchSize)
+    retainWalk = context.walk(context.retain, "retain", batchSize: batchSize)
   }
 
   var optimizer: (any Optimizer)? { descent.optimizer }
   var steps: Int { stepsPerEpoch * options.training.epochs }
   var stepsPerEpoch: Int {
     switch options.scheme {
-    case .joint, .mixed: everything.stepsPerEpoch
+    case .joint: everything.stepsPerEpoch
     case .sequential: forgetWalk.stepsPerEpoch + retainWalk.stepsPerEpoch
     }
   }
@@ -97,19 +94,11 @@ final class RandomLabeling: UnlearningProcedure {
     switch options.scheme {
     case .joint:
       let batch = try everything.batch(step: step)
-      let labels = labels(epoch: epoch)
+      let labels = epochLabels(epoch)
       return (batch.indices, batch.indices.map { labels[$0] })
-    case .mixed:
-      let forgotten = try forgetWalk.batch(step: step).indices
-      let retained = try retainWalk.batch(step: step).indices
-      return (
-        forgotten + retained,
-        randomLabels(for: forgotten, key: labelKey.step(step))
-          + retained.map { context.train.labels[$0] }
-      )
     case .sequential where within < forgetWalk.stepsPerEpoch:
       let batch = try forgetWalk.batch(step: epoch * forgetWalk.stepsPerEpoch + within)
-      return (batch.indices, randomLabels(for: batch.indices, key: labelKey.step(step)))
+      return (batch.indices, batchLabels(batch.indices, step: step))
     case .sequential:
       let position = within - forgetWalk.stepsPerEpoch
       let batch = try retainWalk.batch(step: epoch * retainWalk.stepsPerEpoch + position)
@@ -119,13 +108,20 @@ final class RandomLabeling: UnlearningProcedure {
 
   private var labelKey: RandomKey { context.key.stream("labels") }
 
-  /// All labels of an epoch of the joint scheme.
-  private func labels(epoch: Int) -> [Int] {
-    if let known = jointLabels, known.epoch == epoch { return known.labels }
+  /// Labels of forgotten samples in a batch.
+  private func batchLabels(_ indices: [Int], step: Int) -> [Int] {
+    guard options.labelDraw == .scheme else { return indices.map { epochLabels(0)[$0] } }
+    return randomLabels(for: indices, key: labelKey.step(step))
+  }
+
+  /// All labels of an epoch of the joint scheme, or of the run.
+  func epochLabels(_ epoch: Int) -> [Int] {
+    let epoch = options.labelDraw == .once ? 0 : epoch
+    if let known = drawnLabels, known.epoch == epoch { return known.labels }
     var labels = context.train.labels
     let drawn = randomLabels(for: context.forget, key: labelKey.step(epoch))
     for (position, label) in zip(context.forget, drawn) { labels[position] = label }
-    jointLabels = (epoch, labels)
+    drawnLabels = (epoch, labels)
     return labels
   }
 

@@ -13,6 +13,8 @@ public struct SoftThresholdingOptions: Hashable, Sendable, Codable {
   public var reference: Reference
   /// Whether the random label is never the given one.
   public var excludesGivenLabel: Bool
+  /// How often a forgotten sample gets another label.
+  public var labelDraw: RandomLabelingOptions.LabelDraw
 
   /// Where the weights are drawn back to.
   public enum Reference: String, Sendable, Codable, CaseIterable {
@@ -25,12 +27,14 @@ public struct SoftThresholdingOptions: Hashable, Sendable, Codable {
   /// The paper's step sizes are 5e-4...5e-2; ratio 0.5.
   public init(
     training: FineTuningOptions = FineTuningOptions(learningRate: 0.006), ratio: Double = 0.5,
-    reference: Reference = .epoch, excludesGivenLabel: Bool = false
+    reference: Reference = .epoch, excludesGivenLabel: Bool = false,
+    labelDraw: RandomLabelingOptions.LabelDraw = .scheme
   ) {
     self.training = training
     self.ratio = ratio
     self.reference = reference
     self.excludesGivenLabel = excludesGivenLabel
+    self.labelDraw = labelDraw
   }
 }
 
@@ -53,7 +57,7 @@ final class SoftThresholding: UnlearningProcedure {
       context,
       RandomLabelingOptions(
         training: options.training, scheme: .joint,
-        excludesGivenLabel: options.excludesGivenLabel))
+        excludesGivenLabel: options.excludesGivenLabel, labelDraw: options.labelDraw))
     try takeReference()
   }
 
