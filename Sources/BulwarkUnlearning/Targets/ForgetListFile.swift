@@ -65,24 +65,17 @@ public enum ForgetListFile {
   }
 
   private static func csv(_ text: String, _ path: String) throws -> [Int] {
-    var rows = text.split(whereSeparator: \.isNewline).enumerated().map { line, row in
-      (
-        line: line + 1,
-        cells: row.split(separator: ",", omittingEmptySubsequences: false)
-          .map { $0.trimmingCharacters(in: .whitespaces) }
-      )
-    }.filter { !$0.cells.allSatisfy(\.isEmpty) }
+    let table = CSVTable(text)
     var column = 0
     var selector: Int?
-    if let header = rows.first?.cells, header.contains(where: { Int($0) == nil }) {
+    if let header = table.header {
       guard let index = header.firstIndex(of: "index") else {
         throw notAList(path, "its header has no column 'index'")
       }
       column = index
       selector = header.firstIndex(of: "flagged")
-      rows.removeFirst()
     }
-    return try rows.compactMap { row in
+    return try table.rows.compactMap { row in
       guard column < row.cells.count, let position = Int(row.cells[column]) else {
         throw notAList(path, "line \(row.line) holds no whole number")
       }

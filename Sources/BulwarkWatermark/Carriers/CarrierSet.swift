@@ -32,6 +32,13 @@ public struct CarrierSet: Sendable {
   /// Number of carriers.
   public var count: Int { labels.count }
 
+  /// The images of several sets one after the other, without their labels.
+  static func images(of sets: [CarrierSet]) throws -> ImageDataset {
+    let images = try Tensor.cat(sets.map(\.images))
+    return try ImageDataset(
+      images: images, labels: [Int](repeating: 0, count: images.shape[0]), classNames: ["any"])
+  }
+
   /// Builds the carriers of a key; equal inputs give equal bytes.
   ///
   /// - Parameters:

@@ -14,7 +14,25 @@ enum ScoreRow {
   static func values(
     _ scores: [any WatermarkScore], of model: ImageClassifier, session: TrainingSession
   ) throws -> [Double?] {
-    let values = try raw(scores, model, session)
+    try checked(scores, raw(scores, model, session))
+  }
+
+  /// The same for a suspect that can only be asked.
+  ///
+  /// - Parameters:
+  ///   - scores: of keys that are read from answers.
+  ///   - answers: gives [N, classes], float32, on the CPU: logits, or logarithms of probabilities.
+  /// - Returns: a score for each key.
+  /// - Throws: `WatermarkError.mismatch` for a mark in weights; what `answers` throws.
+  static func values(
+    _ scores: [any WatermarkScore], answers: (ImageDataset) throws -> Tensor
+  ) throws -> [Double?] {
+    try checked(scores, asked(scores, answers))
+  }
+
+  private static func checked(_ scores: [any WatermarkScore], _ values: [Double?]) throws
+    -> [Double?]
+  {
     guard values.allSatisfy({ $0?.isFinite != false }) else {
       throw WatermarkError.notFinite("the \(scores[0].metric.name) of a model")
     }
@@ -24,29 +42,36 @@ enum ScoreRow {
   private static func raw(
     _ scores: [any WatermarkScore], _ model: ImageClassifier, _ session: TrainingSession
   ) throws -> [Double?] {
-    if let carriers = scores as? [CarrierScore], let first = carriers.first {
+    let normalization =
+      (scores.first as? CarrierScore)?.normalization
+      ?? (scores.first as? SignalScore)?.normalization
+    guard let normalization else {
+      return try scores.map { try $0.score(model, session: session) }
+    }
+    return try asked(scores) { try model.logits(of: $0, normalization, session: session) }
+  }
+
+  private static func asked(
+    _ scores: [any WatermarkScore], _ answers: (ImageDataset) throws -> Tensor
+  ) throws -> [Double?] {
+    if let carriers = scores as? [CarrierScore] {
       // A few dozen keys at a time: their carriers together must fit into memory.
       return try stride(from: 0, to: carriers.count, by: 64).flatMap { start in
-        try values(
-          Array(carriers[start..<min(carriers.count, start + 64)]), first, model, session)
+        try values(Array(carriers[start..<min(carriers.count, start + 64)]), answers)
       }
     }
     if let signals = scores as? [SignalScore], let first = signals.first {
       // Every signal is looked for in the same answers.
-      let logits = try model.logits(of: first.probe, first.normalization, session: session)
+      let logits = try answers(first.probe)
       return try signals.map { try $0.value(logits) }
     }
-    return try scores.map { try $0.score(model, session: session) }
+    throw WatermarkError.mismatch("a mark in weights cannot be read from answers")
   }
 
   private static func values(
-    _ scores: [CarrierScore], _ first: CarrierScore, _ model: ImageClassifier,
-    _ session: TrainingSession
+    _ scores: [CarrierScore], _ answers: (ImageDataset) throws -> Tensor
   ) throws -> [Double?] {
-    let images = try Tensor.cat(scores.map(\.carriers.images))
-    let all = try ImageDataset(
-      images: images, labels: [Int](repeating: 0, count: images.shape[0]), classNames: ["any"])
-    let logits = try model.logits(of: all, first.normalization, session: session)
+    let logits = try answers(CarrierSet.images(of: scores.map(\.carriers)))
     var start = 0
     return try scores.map { score in
       defer { start += score.count }

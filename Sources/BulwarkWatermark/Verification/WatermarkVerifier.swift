@@ -81,13 +81,32 @@ public struct WatermarkVerifier {
     _ score: (Int) throws -> any WatermarkScore
   ) throws -> [[Double]] {
     var rows = models.map { _ in [Double]() }
-    for start in stride(from: 0, through: keys, by: keysAtOnce) {
-      let scores = try (start..<min(keys + 1, start + keysAtOnce)).map(score)
+    try inTurns(keys: keys, score) { scores in
       for (place, model) in models.enumerated() {
         rows[place] += try ScoreRow.values(scores, of: model, session: session).compactMap { $0 }
       }
     }
     return rows.filter { $0.count == keys + 1 }
+  }
+
+  /// The row of a suspect; nil where it has no place for the mark.
+  private static func row(
+    keys: Int, _ score: (Int) throws -> any WatermarkScore,
+    _ values: ([any WatermarkScore]) throws -> [Double?]
+  ) throws -> [Double]? {
+    var row: [Double] = []
+    try inTurns(keys: keys, score) { row += try values($0).compactMap { $0 } }
+    return row.count == keys + 1 ? row : nil
+  }
+
+  /// The scores of the owner's key and of `keys` foreign ones, a few dozen at a time.
+  private static func inTurns(
+    keys: Int, _ score: (Int) throws -> any WatermarkScore,
+    _ body: ([any WatermarkScore]) throws -> Void
+  ) throws {
+    for start in stride(from: 0, through: keys, by: keysAtOnce) {
+      try body((start..<min(keys + 1, start + keysAtOnce)).map(score))
+    }
   }
 
   /// Tests a suspect.
@@ -103,12 +122,52 @@ public struct WatermarkVerifier {
   {
     try key.check(suspect)
     let normalize = normalization ?? data.normalization
+    return try report(
+      normalize, probe: probe,
+      predictions: suspect.predictions(of: probe, normalize, session: session)
+    ) { try ScoreRow.values($0, of: suspect, session: session) }
+  }
+
+  /// Tests a suspect that is only served, by its answers to a query set.
+  ///
+  /// - Parameter suspect: queries and answers. Ordinary images are at most a thousand, balanced over the
+  ///   classes.
+  /// - Returns: the evidence and the verdict.
+  /// - Throws: `WatermarkError.mismatch` for a mark in weights, for answers of other classes, for images
+  ///   that were not asked about, and where labels alone were answered but more is looked for.
+  public func verify(_ suspect: ServedSuspect) throws -> VerificationReport {
+    guard suspect.classes == key.classes else {
+      throw WatermarkError.mismatch(
+        "the suspect has \(suspect.classes) classes, the key \(key.classes)")
+    }
+    guard suspect.access == .logits || key.usedAccess(options.access) == .labels else {
+      throw WatermarkError.mismatch(
+        "the suspect answered labels, but probabilities are needed (evidence.access)")
+    }
+    let predicted = try suspect.answers(to: sample).argmax(1).integers()
+    return try report(data.normalization, probe: sample, predictions: predicted) {
+      try ScoreRow.values($0, answers: suspect.answers)
+    }
+  }
+
+  /// Everything that is told of a suspect.
+  ///
+  /// - Parameters:
+  ///   - normalize: the suspect's.
+  ///   - probe: ordinary images.
+  ///   - predicted: the suspect's first answers to them.
+  ///   - values: scores of the suspect.
+  /// - Returns: the evidence and the verdict.
+  /// - Throws: what `values` throws; `WatermarkError.noImages`; `TensorError`.
+  private func report(
+    _ normalize: Normalize, probe: ImageDataset, predictions predicted: [Int],
+    _ values: ([any WatermarkScore]) throws -> [Double?]
+  ) throws -> VerificationReport {
     func score(_ number: Int) throws -> any WatermarkScore {
       try Self.score(number, key, data.train, normalize, options.access, sample)
     }
-    let rows = try Self.rows([suspect], keys: options.allKeys, session, score)
+    let row = try Self.row(keys: options.allKeys, score, values)
     let own = try score(0)
-    let predicted = try suspect.predictions(of: probe, normalize, session: session)
     var shares = [Double](repeating: 0, count: key.classes)
     for label in predicted { shares[label] += 1 / Double(predicted.count) }
     let right = zip(predicted, probe.labels).count { $0 == $1 }
@@ -118,26 +177,21 @@ public struct WatermarkVerifier {
       isCommitted: isCommitted, isDrawn: isDrawn,
       rank: nulls.isEmpty
         ? nil
-        : rows.first.map {
+        : row.map {
           RankTest(
             observed: $0[0], foreign: Array($0[1...options.foreignKeys]),
             further: Array($0.dropFirst(options.foreignKeys + 1)), nulls: nulls)
         },
-      counted: try counted(suspect, normalize), cleanAccuracy: Double(right) / Double(probe.count),
+      counted: try counted(normalize, values), cleanAccuracy: Double(right) / Double(probe.count),
       cleanImages: probe.count, classShares: shares)
   }
 
   /// Hits and, where they are independent whatever the owner did, their exact tail; nil for signals.
-  private func counted(_ suspect: ImageClassifier, _ normalization: Normalize) throws
-    -> VerificationReport.Counted?
-  {
+  private func counted(
+    _ normalization: Normalize, _ values: ([any WatermarkScore]) throws -> [Double?]
+  ) throws -> VerificationReport.Counted? {
     let score = try key.score(normalization: normalization, access: .labels, probe: sample)
-    guard !(score is SignalScore), let share = try score.score(suspect, session: session) else {
-      return nil
-    }
-    guard share.isFinite else {
-      throw WatermarkError.notFinite("the \(score.metric.name) of the suspect")
-    }
+    guard !(score is SignalScore), let share = try values([score]).first ?? nil else { return nil }
     let hits = Int((share * Double(score.count)).rounded())
     var counted = VerificationReport.Counted(hits: hits, count: score.count)
     switch score.chance {

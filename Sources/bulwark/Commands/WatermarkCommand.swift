@@ -6,6 +6,7 @@ struct WatermarkCommand: ParsableCommand {
     commandName: "watermark",
     abstract: "Mark a model, and show that a suspect was derived from it.",
     subcommands: [
-      WatermarkEmbedCommand.self, WatermarkVerifyCommand.self, WatermarkStressCommand.self,
+      WatermarkEmbedCommand.self, WatermarkQueriesCommand.self, WatermarkVerifyCommand.self,
+      WatermarkStressCommand.self,
     ])
 }

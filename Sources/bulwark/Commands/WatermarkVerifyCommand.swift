@@ -1,5 +1,4 @@
 import ArgumentParser
-import BulwarkData
 import BulwarkWatermark
 
 /// `bulwark watermark verify`: a verification recipe made of flags.
@@ -14,11 +13,17 @@ struct WatermarkVerifyCommand: ToolCommand {
       How null models are trained is set with --set nulls.training.KEY=VALUE: as the owner's model was.
       """)
 
-  @Option(help: "The owner's key file.")
-  var key: String?
+  @OptionGroup(title: "Key and data")
+  var keyOptions: KeyOptions
 
   @Option(help: "The suspect, a checkpoint.")
   var suspect: String?
+
+  @Option(help: "Instead of --suspect: what bulwark watermark queries wrote for a served one.")
+  var queries: String?
+
+  @Option(help: "Its answers, a CSV file: a column 'label', or a probability for each class.")
+  var answers: String?
 
   @Option(
     help: "The commitment that the owner published, sha256:...; without it nothing is shown.")
@@ -27,23 +32,8 @@ struct WatermarkVerifyCommand: ToolCommand {
   @Option(help: "The owner's released model: its commitment and its weights must be the key's.")
   var released: String?
 
-  @Option(help: "The data of the task.")
-  var data: String?
-
-  @Option(help: "Kind of the data set, where detection is wrong.")
-  var dataKind: DataKind?
-
-  @Option(help: "Use at most this many training samples, balanced over the classes.")
-  var limit: Int?
-
   @Option(help: "Number of null models; default: 20.")
   var nulls: Int?
-
-  @Option(help: "Number of foreign keys for null models and suspect; default: 49.")
-  var foreignKeys: Int?
-
-  @Option(help: "Number of foreign keys for the suspect in all; default: 999.")
-  var suspectKeys: Int?
 
   @Option(help: "Largest rank p-value that counts as shown; default: 0.001.")
   var level: Double?
@@ -61,16 +51,13 @@ struct WatermarkVerifyCommand: ToolCommand {
 
   func run() throws {
     try frame.perform(WatermarkVerifyJob.self, command: "watermark verify") { recipe in
-      if let key { recipe.key = key }
+      keyOptions.overlay(on: &recipe)
       if let suspect { recipe.suspect = suspect }
+      if let queries { recipe.queries = queries }
+      if let answers { recipe.answers = answers }
       if let commitment { recipe.commitment = commitment }
       if let released { recipe.released = released }
-      if let data { recipe.data.path = data }
-      if let dataKind { recipe.data.kind = dataKind.rawValue }
-      if let limit { recipe.data.limit = limit }
       if let nulls { recipe.nulls.count = nulls }
-      if let foreignKeys { recipe.evidence.foreignKeys = foreignKeys }
-      if let suspectKeys { recipe.evidence.suspectKeys = suspectKeys }
       if let level { recipe.evidence.level = level }
       if let access { recipe.evidence.access = access }
       if let cache { recipe.cache = cache }

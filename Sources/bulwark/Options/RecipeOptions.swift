@@ -57,13 +57,28 @@ struct RecipeFrame: ParsableArguments {
     _ job: Job.Type, _ file: String?, command: String, settings: [String] = [],
     flags: (inout Job.Recipe) throws -> Void = { _ in }
   ) throws {
-    let resolved = try ResolvedRecipe<Job.Recipe>(file: file, overrides: overrides + settings) {
-      recipe in
+    let resolved = try resolved(Job.Recipe.self, file, settings: settings, flags: flags)
+    try Job(command: command, resolved: resolved, options: options, console: Console(output))
+      .perform()
+  }
+
+  /// A recipe with overrides and flags over it.
+  ///
+  /// - Parameters:
+  ///   - recipe: its type.
+  ///   - file: a YAML file; nil for the defaults.
+  ///   - settings: further overrides, after those of --set.
+  ///   - flags: puts a command's own flags over the recipe.
+  /// - Returns: the checked recipe.
+  /// - Throws: what reading the recipe throws.
+  func resolved<Recipe: ToolRecipe>(
+    _ recipe: Recipe.Type, _ file: String?, settings: [String] = [],
+    flags: (inout Recipe) throws -> Void
+  ) throws -> ResolvedRecipe<Recipe> {
+    try ResolvedRecipe<Recipe>(file: file, overrides: overrides + settings) { recipe in
       try flags(&recipe)
       compute.overlay(on: &recipe)
       try options.overlay(on: &recipe)
     }
-    try Job(command: command, resolved: resolved, options: options, console: Console(output))
-      .perform()
   }
 }

@@ -92,7 +92,7 @@ struct StressRun {
     try StressSuite.surrogates(
       of: loaded.model.architecture, side: min(data.train.height, data.train.width),
       attacks: attacks
-    ).map { ($0, try recipe.nulls.architecture(of: $0)) }
+    ).map { ($0, try recipe.nulls.architecture(of: $0, for: data.train)) }
   }
 
   /// The null models of an architecture that the recipe asks for; those that are there already are not

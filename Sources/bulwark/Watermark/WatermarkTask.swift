@@ -34,6 +34,14 @@ struct WatermarkTask {
     self.interval = interval
   }
 
+  /// Reads what a verification needs.
+  init(_ recipe: WatermarkVerifyRecipe, skipBad: Bool, console: Console) throws {
+    try self.init(
+      data: recipe.data, augmentation: recipe.augmentation, device: recipe.device,
+      threads: recipe.threads, precision: recipe.precision, interval: recipe.checkpointInterval,
+      skipBad: skipBad, console: console)
+  }
+
   /// A session that tells `events` and writes checkpoints with `save`.
   func session(
     seed: UInt64, events: (any EventSink)?, stopRequested: @escaping () -> Bool = { false },

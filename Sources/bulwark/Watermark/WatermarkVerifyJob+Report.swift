@@ -7,14 +7,12 @@ extension WatermarkVerifyJob {
   /// Prints the evidence and ends with status 2 unless the suspect is shown to be derived.
   func finish(
     _ report: VerificationReport, _ key: WatermarkKey, opened: [String], _ task: WatermarkTask,
-    _ suspect: LoadedModel
+    _ suspect: Suspect
   ) throws {
     var result = ResultObject(command: command)
     result.recipe = resolved.digest
     result.inputs = try task.bundle.inputs
-    result.inputs["suspect"] = .string(suspect.path)
-    result.inputs["suspect_digest"] = .string(
-      "sha256:\(try suspect.checkpoint.modelDigest())")
+    result.inputs.merge(suspect.inputs) { $1 }
     result.inputs["key"] = .string(resolved.recipe.key)
     result.metrics = metrics(report)
     result.details = try details(report, key, opened: opened, names: task.data.train.classNames)

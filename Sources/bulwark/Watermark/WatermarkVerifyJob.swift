@@ -20,12 +20,10 @@ struct WatermarkVerifyJob: RecipeJob {
         "--from and --resume have no meaning here.",
         remedy: "Run the same command again: null models in \(recipe.cache) are used again.")
     }
+    let isServed = try recipe.isServed()
     if let out = options.out { try OutputFile.check(out, force: options.force) }
     let (key, published, opened) = try openedKey()
-    let task = try WatermarkTask(
-      data: recipe.data, augmentation: recipe.augmentation, device: recipe.device,
-      threads: recipe.threads, precision: recipe.precision, interval: recipe.checkpointInterval,
-      skipBad: options.skipBad, console: console)
+    let task = try WatermarkTask(recipe, skipBad: options.skipBad, console: console)
     try key.check(task.data.train)
     if try !key.isDrawn(from: task.data.train) {
       console.note(
@@ -34,13 +32,14 @@ struct WatermarkVerifyJob: RecipeJob {
     } else if try key.trainFingerprint != task.data.train.fingerprint {
       console.note("note: the key was made for other training data; null models learn these")
     }
-    let suspect = try LoadedModel(recipe.suspect, device: task.device)
-    try key.check(suspect.model)
-    try suspect.check(task.data.train, path: recipe.data.path)
+    let suspect =
+      try isServed
+      ? Suspect(served: recipe, classNames: task.data.train.classNames)
+      : Suspect(atHand: recipe, key, task)
     let sink = ProgressSink(console, run: "null models")
     let session = try task.session(
       seed: 0, events: sink, stopRequested: { Interruption.isRequested })
-    let population = try population(task, suspect.model.architecture)
+    let population = try population(task, suspect.architecture)
     let missing = try missing(population, session)
     if options.dryRun {
       try estimate(population, task, missing: missing)
@@ -58,23 +57,18 @@ struct WatermarkVerifyJob: RecipeJob {
         message: "bulwark: interrupted while training null models; \(recipe.cache) holds them.\n"
           + "Run the same command again.")
     }
+    var evidence = recipe.evidence
+    if suspect.answersLabelsOnly { evidence.access = .labels }
     let verifier = try WatermarkVerifier(
-      key, published: published, nulls: nulls, data: task.data, options: recipe.evidence,
+      key, published: published, nulls: nulls, data: task.data, options: evidence,
       session: session)
-    let report = try verifier.verify(suspect.model, normalization: suspect.normalization)
-    try finish(report, key, opened: opened, task, suspect)
+    try finish(suspect.report(verifier), key, opened: opened, task, suspect)
   }
 
   /// The key, held against every commitment that is there; the published one; and what the key was held
   /// against.
   private func openedKey() throws -> (WatermarkKey, Commitment?, [String]) {
-    guard FileManager.default.fileExists(atPath: recipe.key) else {
-      throw ToolError.missing(recipe.key, what: "key file")
-    }
-    if WatermarkKey.isReadableByOthers(recipe.key) {
-      console.note("warning: others can read \(recipe.key); chmod 600 it")
-    }
-    let key = try WatermarkKey(reading: recipe.key)
+    let key = try Self.key(recipe.key, console: console)
     guard try key.commitment() != nil else {
       throw WatermarkError.badKey(recipe.key, reason: "its model is not trained to the end yet")
     }
@@ -102,6 +96,17 @@ struct WatermarkVerifyJob: RecipeJob {
     return (key, published, opened)
   }
 
+  /// Reads a key file, and warns when others can, too.
+  static func key(_ path: String, console: Console) throws -> WatermarkKey {
+    guard FileManager.default.fileExists(atPath: path) else {
+      throw ToolError.missing(path, what: "key file")
+    }
+    if WatermarkKey.isReadableByOthers(path) {
+      console.note("warning: others can read \(path); chmod 600 it")
+    }
+    return try WatermarkKey(reading: path)
+  }
+
   /// What a reader must know about the null models and the suspect.
   func warnings(_ report: VerificationReport, _ key: WatermarkKey) -> [String] {
     var warnings = report.warnings
@@ -113,9 +118,11 @@ struct WatermarkVerifyJob: RecipeJob {
     return warnings
   }
 
-  private func population(_ task: WatermarkTask, _ suspect: Architecture) throws -> NullPopulation {
+  private func population(_ task: WatermarkTask, _ suspect: Architecture?) throws
+    -> NullPopulation
+  {
     NullPopulation(
-      try recipe.nulls.architecture(of: suspect), data: task.data,
+      try recipe.nulls.architecture(of: suspect, for: task.data.train), data: task.data,
       training: recipe.nulls.training, augmentation: task.augmentation, count: recipe.nulls.count,
       folder: recipe.cache)
   }

@@ -1,3 +1,4 @@
+import BulwarkData
 import BulwarkNN
 import BulwarkTraining
 import BulwarkWatermark
@@ -20,6 +21,10 @@ struct WatermarkVerifyRecipe: ToolRecipe, Equatable {
   var key = ""
   /// The suspect, a checkpoint.
   var suspect = ""
+  /// Instead of it, what `bulwark watermark queries` wrote for a suspect that is only served.
+  var queries = ""
+  /// The answers to the queries, a CSV file.
+  var answers = ""
   /// The commitment that the owner published, `sha256:...`; with an empty one nothing is shown.
   var commitment = ""
   /// The owner's released model; empty skips the comparison with it.
@@ -60,9 +65,22 @@ struct WatermarkVerifyRecipe: ToolRecipe, Equatable {
 
     /// The network for a suspect.
     ///
-    /// - Throws: `RecipeError.unfit` for an unknown family.
-    func architecture(of suspect: Architecture) throws -> Architecture {
-      var architecture = suspect
+    /// - Parameters:
+    ///   - suspect: its architecture; nil for a suspect that is only served.
+    ///   - train: images and classes of the task.
+    /// - Returns: the architecture that null models have.
+    /// - Throws: `RecipeError.setting` where the recipe must name a network; `RecipeError.unfit` for an
+    ///   unknown family.
+    func architecture(of suspect: Architecture?, for train: ImageDataset) throws -> Architecture {
+      let check = SettingCheck("nulls")
+      try check.require(
+        suspect != nil || family != Self.suspect, "family",
+        "a network, since that of a served suspect is not known", "'\(family)'")
+      try check.require(
+        suspect != nil || width > 0, "width", "at least 1 for a served suspect", width)
+      var architecture =
+        suspect
+        ?? Architecture(.smallCNN, classes: train.classCount, channels: train.channels)
       if family != Self.suspect {
         guard let named = Architecture.Family(rawValue: family) else {
           let valid = Architecture.Family.allCases.map(\.rawValue).joined(separator: ", ")
@@ -82,6 +100,19 @@ struct WatermarkVerifyRecipe: ToolRecipe, Equatable {
         + "foreign keys follow from the owner's secret.", remedy: "Leave --seed out.")
   }
 
+  /// Whether the suspect is known by its answers only.
+  ///
+  /// - Throws: `RecipeError.unfit` unless there is a checkpoint, or queries and answers.
+  func isServed() throws -> Bool {
+    let (served, all) = (!queries.isEmpty || !answers.isEmpty, !queries.isEmpty && !answers.isEmpty)
+    guard suspect.isEmpty ? all : !served else {
+      throw RecipeError.unfit(
+        cause: "suspect must be the path of a checkpoint (--suspect), or else queries and answers "
+          + "those of a served one (--queries and --answers)")
+    }
+    return served
+  }
+
   static var defaults: WatermarkVerifyRecipe { WatermarkVerifyRecipe() }
   var startingPoint: WatermarkVerifyRecipe? { nil }
 
@@ -91,7 +122,6 @@ struct WatermarkVerifyRecipe: ToolRecipe, Equatable {
     }
     try require(command == Self.name, "command", "'\(Self.name)' here")
     try require(!key.isEmpty, "key", "the path of a key file (--key)")
-    try require(!suspect.isEmpty, "suspect", "the path of a checkpoint (--suspect)")
     try require(
       commitment.isEmpty || Commitment(parsing: commitment) != nil, "commitment",
       "sha256: and 64 hexadecimal digits")

@@ -1,0 +1,37 @@
+import ArgumentParser
+
+/// `bulwark watermark queries`: the images that a served suspect is asked about.
+struct WatermarkQueriesCommand: ToolCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "queries",
+    abstract: "Write the images that a suspect behind an interface must be asked about.",
+    discussion: """
+      OUT becomes a folder with queries.h5 (a data set whose labels say nothing) and, with --png, \
+      images/000000.png, ... in the same order: ordinary test images and the carriers of the owner's \
+      and all foreign keys, shuffled by the secret. Ask the suspect, write its answers as CSV (header \
+      'label', or one column of probabilities for each class; a column 'index' allows any order), then: \
+      bulwark watermark verify --queries OUT/queries.h5 --answers answers.csv. An opened query set is \
+      spent: whoever has seen it can prepare a model for it. Numbers of foreign keys and the data must \
+      be those of the verification.
+      """)
+
+  @OptionGroup(title: "Key and data")
+  var keyOptions: KeyOptions
+
+  @Flag(help: "Write each image as a PNG file, too.")
+  var png = false
+
+  @OptionGroup
+  var frame: RecipeOptions
+
+  var output: OutputOptions { frame.output }
+
+  func run() throws {
+    let resolved = try frame.frame.resolved(WatermarkVerifyRecipe.self, frame.recipe) { recipe in
+      keyOptions.overlay(on: &recipe)
+    }
+    try WatermarkQueriesJob(
+      resolved: resolved, options: frame.frame.options, png: png, console: Console(output)
+    ).perform()
+  }
+}
