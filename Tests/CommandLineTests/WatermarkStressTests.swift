@@ -222,7 +222,7 @@ struct WatermarkStressTests {
       (["--checkpoint", "/nonexistent.h5"], 66, "nonexistent"),
       (["--null-model", small], 65, "small.h5"),
       (["--foreign-keys", "0"], 64, "foreign_keys"),
-      (["--level", "2"], 64, "Level"),
+      (["--level", "2"], 64, "evidence.level"),
       (["--set", "margn=0.1"], 64, "'margin'"),
     ]
     for (arguments, status, words) in cases {
