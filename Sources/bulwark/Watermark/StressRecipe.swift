@@ -72,8 +72,7 @@ struct StressRecipe: SeededRecipe, Equatable {
       if !holds { throw RecipeError.unfit(cause: "\(key) must be \(expected)") }
     }
     try require(command == Self.name, "command", "'\(Self.name)' here")
-    try WatermarkTask.validate(
-      threads: threads, interval: checkpointInterval, model: TrainRecipe.ModelSettings())
+    try WatermarkTask.validate(threads: threads, interval: checkpointInterval)
     try require(!checkpoint.isEmpty, "checkpoint", "the path of a checkpoint (--checkpoint)")
     try require(
       carriers.isEmpty != key.isEmpty, "key or carriers",

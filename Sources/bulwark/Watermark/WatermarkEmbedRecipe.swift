@@ -47,7 +47,8 @@ struct WatermarkEmbedRecipe: SeededRecipe, Equatable {
     }
     try require(command == Self.name, "command", "'\(Self.name)' here")
     try require(!owner.isEmpty, "owner", "the name of the owner (--owner)")
-    try WatermarkTask.validate(threads: threads, interval: checkpointInterval, model: model)
+    try WatermarkTask.validate(threads: threads, interval: checkpointInterval)
+    try SettingCheck("model").whole("width", model.width, in: 1...8192)
     try data.validate("data")
     try augmentation.validate("augmentation")
     try training.validate("training")

@@ -52,13 +52,12 @@ struct WatermarkTask {
       checkpointInterval: interval, stopRequested: stopRequested, save: save)
   }
 
-  static func validate(
-    threads: Int, interval: Double, model: TrainRecipe.ModelSettings
-  ) throws {
+  /// Checks what every watermark recipe has.
+  ///
+  /// - Throws: `RecipeError.setting`.
+  static func validate(threads: Int, interval: Double) throws {
     let check = SettingCheck()
     try check.whole("threads", threads, in: 0...4096)
     try check.number("checkpoint_interval", interval)
-    try check.whole("model.width", model.width, in: 1...8192)
   }
-
 }

@@ -125,8 +125,7 @@ struct WatermarkVerifyRecipe: ToolRecipe, Equatable {
     try require(
       commitment.isEmpty || Commitment(parsing: commitment) != nil, "commitment",
       "sha256: and 64 hexadecimal digits")
-    try WatermarkTask.validate(
-      threads: threads, interval: checkpointInterval, model: TrainRecipe.ModelSettings())
+    try WatermarkTask.validate(threads: threads, interval: checkpointInterval)
     try data.validate("data")
     try augmentation.validate("augmentation")
     try nulls.validate(atLeast: 1)
