@@ -29,6 +29,8 @@ public final class ParameterStore {
   /// Where the tensors live.
   public let device: Device
   let key: RandomKey
+  /// What its layers compute with.
+  let arithmetic = LayerArithmetic()
 
   /// An empty store whose initial values are drawn from `key`.
   public init(key: RandomKey, device: Device = .cpu) {

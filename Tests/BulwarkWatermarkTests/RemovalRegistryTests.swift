@@ -74,7 +74,8 @@ struct RemovalRegistryTests {
       "distillation:temperature=0", "distillation:alpha=1.5", "distillation:family=resnet99",
       "distillation:labels=loud", "distillation:views=0", "distillation:temperature",
       "prune:share=2",
-      "quantize:bits=0", "noise:strength=-1", "ftal:image_share=0", "ftal:momentum=1",
+      "quantize:bits=0", "int8:images=0", "int8+ftal", "prune-0.5+int8+quantize-4",
+      "noise:strength=-1", "ftal:image_share=0", "ftal:momentum=1",
       "ftal:learning_rate=much", "fine_pruning:share=1", "adversarial:iterations=0", "",
     ])
   func refused(text: String) {

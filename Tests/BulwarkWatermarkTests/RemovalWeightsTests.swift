@@ -84,6 +84,31 @@ struct RemovalWeightsTests {
     #expect((attack as? any DescribedRemovalAttack)?.remark.contains("simulated") == true)
   }
 
+  @Test("Integer inference answers as the model does, which stays as it was")
+  func integers() throws {
+    let stolen = try StolenModel.shared.get()
+    let attack = try stolen.attack("int8")
+    let before = try stolen.model()
+    let digest = try before.weightDigest()
+    let after = try attack.surrogate(
+      of: before, data: stolen.data, session: TrainingSession(seed: 1))
+    #expect(after.usesIntegers && !before.usesIntegers)
+    #expect(try before.weightDigest() == digest)
+    #expect(try stolen.survival(after) > 0.95)
+    #expect(abs(try stolen.accuracy(after) - stolen.accuracy(before)) <= 0.03)
+    // Floating-point arithmetic on the same weights gives other logits: the integers are no simulation.
+    let floating = try after.surrogateCopy(on: .cpu)
+    let images = try stolen.data.evaluator.normalization.prepare(
+      stolen.data.train.images.narrow(0, start: 0, length: 20), on: .cpu)
+    let (a, b) = try withoutGradients {
+      (try after.logits(images, .evaluation), try floating.logits(images, .evaluation))
+    }
+    let difference = try (a - b).abs().max().item()
+    let size = try b.abs().max().item()
+    #expect(difference > 1e-4 && difference < 0.2 * size)
+    #expect((attack as? any DescribedRemovalAttack)?.remark.contains("not simulated") == true)
+  }
+
   @Test("Noise has the asked share of each tensor's deviation, and other seeds give other noise")
   func noise() throws {
     let stolen = try StolenModel.shared.get()

@@ -8,6 +8,8 @@ public struct Conv2d {
   public let bias: Tensor?
   let stride: Int
   let padding: Int
+  private let name: String
+  private let arithmetic: LayerArithmetic
 
   /// Registers `weight` (He, fan-out) and, if asked for, `bias` (PyTorch's default) under `path`.
   public init(
@@ -20,10 +22,18 @@ public struct Conv2d {
       ? try (path / "bias").parameter([output], .uniformFanIn(input * kernel * kernel)) : nil
     self.stride = stride
     self.padding = padding
+    name = path.prefix
+    arithmetic = path.store.arithmetic
   }
 
   /// The layer's output.
   public func callAsFunction(_ x: Tensor) throws -> Tensor {
-    try x.conv2d(weight: weight, bias: bias, stride: stride, padding: padding)
+    try arithmetic.output(name, x) {
+      try x.conv2d(weight: weight, bias: bias, stride: stride, padding: padding)
+    } integers: { input, ranges in
+      try input.integerConv2d(
+        weight: weight.to(.cpu), bias: bias?.to(.cpu), stride: stride, padding: padding,
+        ranges: ranges)
+    }
   }
 }

@@ -6,6 +6,8 @@ public struct Linear {
   public let weight: Tensor
   /// [out], float32.
   public let bias: Tensor
+  private let name: String
+  private let arithmetic: LayerArithmetic
 
   /// Registers `weight` and `bias` under `path`, both uniform in ±1/√in (PyTorch's default) unless
   /// an initializer for the weight is given; then the bias is 0.
@@ -15,10 +17,16 @@ public struct Linear {
     weight = try (path / "weight").parameter([output, input], initializer ?? .uniformFanIn(input))
     bias = try (path / "bias").parameter(
       [output], initializer == nil ? .uniformFanIn(input) : .constant(0))
+    name = path.prefix
+    arithmetic = path.store.arithmetic
   }
 
   /// The layer's output.
   public func callAsFunction(_ x: Tensor) throws -> Tensor {
-    try x.linear(weight: weight, bias: bias)
+    try arithmetic.output(name, x) {
+      try x.linear(weight: weight, bias: bias)
+    } integers: { input, ranges in
+      try input.integerLinear(weight: weight.to(.cpu), bias: bias.to(.cpu), ranges: ranges)
+    }
   }
 }

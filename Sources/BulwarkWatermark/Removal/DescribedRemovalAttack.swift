@@ -12,6 +12,8 @@ public protocol DescribedRemovalAttack: RemovalAttack {
   /// Whether it draws the last layer anew: the owner may then put the original one back to look for
   /// the mark below it (Adi et al. 2018).
   var resetsLastLayer: Bool { get }
+  /// Whether no attack can work on its surrogate.
+  var endsChain: Bool { get }
   /// The architecture of its surrogate, known before any work: null models of it can be trained first.
   ///
   /// - Parameters:
@@ -27,6 +29,8 @@ extension DescribedRemovalAttack {
   public var needsOtherImages: Bool { false }
   /// The last layer is kept, or trained on.
   public var resetsLastLayer: Bool { false }
+  /// Others can follow.
+  public var endsChain: Bool { false }
   /// The network is kept.
   public func surrogateArchitecture(of model: Architecture, side: Int) throws -> Architecture {
     model

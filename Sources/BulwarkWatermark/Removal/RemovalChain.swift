@@ -45,6 +45,9 @@ public struct RemovalChain: ResumableRemovalAttack, DescribedRemovalAttack {
     links.contains { ($0 as? any DescribedRemovalAttack)?.resetsLastLayer == true }
   }
 
+  /// Whether the last link does.
+  public var endsChain: Bool { (links.last as? any DescribedRemovalAttack)?.endsChain == true }
+
   /// That of the last link.
   public func surrogateArchitecture(of model: Architecture, side: Int) throws -> Architecture {
     try links.reduce(model) { current, link in

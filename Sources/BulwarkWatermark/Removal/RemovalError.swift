@@ -10,6 +10,8 @@ public enum RemovalError: BulwarkError, Equatable {
   case notASetting(String, attack: String)
   /// A value of another type than the setting: attack, reason.
   case unfit(attack: String, reason: String)
+  /// An attack whose surrogate no other attack can work on, and the one that should.
+  case endOfChain(String, next: String)
   /// The attack needs images that the owner did not train on, and none were given.
   case otherImagesMissing(attack: String)
   /// A loss that is infinite or not a number.
@@ -27,6 +29,8 @@ public enum RemovalError: BulwarkError, Equatable {
     case .notASetting(let text, let attack):
       "'\(text)' in the settings of \(attack) is not of the form key=value"
     case .unfit(let attack, let reason): "the settings of \(attack) do not fit: \(reason)"
+    case .endOfChain(let attack, let next):
+      "\(next) cannot follow \(attack), whose model computes on integers and cannot be changed"
     case .otherImagesMissing(let attack):
       "\(attack) needs images that the owner did not train on, and there are none"
     case .notFinite(let attack, let epoch):
@@ -43,6 +47,8 @@ public enum RemovalError: BulwarkError, Equatable {
     case .unknownAttack(_, let nearest, let valid), .unknownSetting(_, _, let nearest, let valid):
       nearest.map { "did you mean '\($0)'?" } ?? "use one of: \(valid.joined(separator: ", "))"
     case .notASetting, .unfit: "write for example distillation:width=8,temperature=4"
+    case .endOfChain(let attack, let next):
+      "put it last (\(next)+\(attack)), or simulate the integers with quantize"
     case .otherImagesMissing: "give them with --other-data, or leave the attack out"
     case .notFinite: "use a smaller learning rate"
     case .answersNotFinite: "use a milder attack"

@@ -19,7 +19,7 @@ extern "C" {
 
 /// Number of this interface. Raised whenever an entry is added, removed or changed, so that a
 /// shim library of another build is refused instead of misread.
-#define BW_ABI_VERSION 5
+#define BW_ABI_VERSION 6
 
 typedef struct bw_tensor_s *bw_tensor;
 typedef int32_t bw_status;

@@ -41,6 +41,9 @@ extension RemovalRegistry {
       "quantize", summary: "leaves few levels to the weights",
       defaults: WeightQuantizationOptions()
     ) { options, name, _ in try WeightQuantization(options, name: name) }
+    register(
+      "int8", summary: "computes on 8-bit integers", defaults: IntegerInferenceOptions()
+    ) { options, name, _ in try IntegerInference(options, name: name) }
     register("noise", summary: "adds noise to the weights", defaults: WeightNoiseOptions()) {
       options, name, _ in try WeightNoise(options, name: name)
     }

@@ -85,6 +85,10 @@ public struct RemovalRegistry: Sendable {
   {
     let links = text.split(separator: "+", omittingEmptySubsequences: false).map(String.init)
     let attacks = try links.map { try single($0, environment) }
+    for (attack, next) in zip(attacks, attacks.dropFirst())
+    where (attack as? any DescribedRemovalAttack)?.endsChain == true {
+      throw RemovalError.endOfChain(attack.name, next: next.name)
+    }
     return attacks.count == 1 ? attacks[0] : RemovalChain(attacks, name: text)
   }
 

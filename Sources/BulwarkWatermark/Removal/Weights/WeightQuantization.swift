@@ -15,9 +15,8 @@ public struct WeightQuantizationOptions: Hashable, Sendable, Codable {
 /// Weight quantization: 2^b equal bins between smallest and largest weight of each tensor, every weight
 /// moved to the middle of its bin.
 ///
-/// **Simulated**: the weights stand on 2^b levels, the arithmetic stays floating-point. (Convolutions on
-/// 8-bit integers would need LibTorch's prepacked quantized modules and activation ranges of every
-/// layer.) Convolutions and linear layers only, as in integer inference; the SoK toolbox
+/// **Simulated**: the weights stand on 2^b levels, the arithmetic stays floating-point; `IntegerInference`
+/// computes on integers. Convolutions and linear layers only, as in integer inference; the SoK toolbox
 /// (`wrt/attacks/removal/weight_quantization.py`) takes batch normalization too, makes 2^b − 1 bins and
 /// then trains one epoch: `quantize:bits=5+ftal:epochs=1`.
 public struct WeightQuantization: DescribedRemovalAttack {
