@@ -101,6 +101,32 @@ struct MaskTests {
     for (a, b) in zip(one, two) { #expect(abs(2 * a - b) < 1e-4 * scale) }
     #expect(try bytes(model) == before)
   }
+
+  @Test("A mask of some samples draws them from the forget set; of none or too many, all")
+  func samples() throws {
+    let forget = Array(stride(from: 3, to: 90, by: 3))
+    func members(_ samples: Int, seed: UInt64 = 1) throws -> [Int] {
+      try MaskOptions(samples: samples).members(forget, key: RandomKey(seed: seed))
+    }
+    let some = try members(10)
+    #expect(some.count == 10 && Set(some).isSubset(of: forget) && some == some.sorted())
+    #expect(try members(10) == some)
+    #expect(try members(10, seed: 2) != some)
+    #expect(try members(0) == forget && members(forget.count + 1) == forget)
+  }
+
+  @Test("A run takes its mask from as many samples as its settings say")
+  func samplesOfRun() throws {
+    let victim = try Victim.shared.get()
+    func mask(_ samples: Int) throws -> [Bool] {
+      let run = try victim.unlearner(.salun, mask: MaskOptions(batchSize: 10, samples: samples))
+      try run.run()
+      return try flat(#require(run.mask))
+    }
+    let (all, none, some) = (try mask(25), try mask(0), try mask(5))
+    #expect(all == none)
+    #expect(some != all && some.count { $0 } == all.count { $0 })
+  }
 }
 
 @Suite("Exact freezing")

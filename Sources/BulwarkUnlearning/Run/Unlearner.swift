@@ -138,9 +138,10 @@ public final class Unlearner: UnlearningRun {
     session.tell(.stage(name: "saliency_mask", step: 0, steps: 1))
     let key = session.key.stream("mask")
     let context = context()
+    let members = try maskOptions.members(input.forgetSet.forget, key: key.stream("samples"))
     let gradients = try SaliencyMask.gradients(
-      model, input.train, members: input.forgetSet.forget, batchSize: maskOptions.batchSize,
-      key: key, session: session
+      model, input.train, members: members, batchSize: maskOptions.batchSize, key: key,
+      session: session
     ) { pixels, batch in
       try context.images(pixels, augment: maskOptions.augment, key: key.stream("view").step(batch))
     }

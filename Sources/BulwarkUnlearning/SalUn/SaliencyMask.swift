@@ -27,24 +27,42 @@ public struct MaskOptions: Hashable, Sendable, Codable {
   public var batchSize: Int
   /// Whether the forget set is seen through random views, as in the official code.
   public var augment: Bool
+  /// How many samples of the forget set the gradients are taken of, drawn at random, so that the mask of a
+  /// large set costs no more than that of a small one; 0 takes all, as the official code does.
+  public var samples: Int
 
-  /// The official settings: half of the weights, batches of 256, augmented images.
+  /// The official settings: half of the weights, batches of 256, augmented images, the whole forget set.
   public init(
-    kind: Kind = .automatic, ratio: Double = 0.5, batchSize: Int = 256, augment: Bool = true
+    kind: Kind = .automatic, ratio: Double = 0.5, batchSize: Int = 256, augment: Bool = true,
+    samples: Int = 0
   ) {
     self.kind = kind
     self.ratio = ratio
     self.batchSize = batchSize
     self.augment = augment
+    self.samples = samples
   }
 
-  /// Checks ratio and batch size.
+  /// The samples that the gradients are taken of.
+  ///
+  /// - Parameters:
+  ///   - forget: positions of the forget set.
+  ///   - key: of the draw.
+  /// - Returns: all of them, or `samples` of them in ascending order.
+  /// - Throws: `TensorError`.
+  func members(_ forget: [Int], key: RandomKey) throws -> [Int] {
+    guard samples > 0, samples < forget.count else { return forget }
+    return try key.permutation(forget.count).integers().prefix(samples).map { forget[$0] }.sorted()
+  }
+
+  /// Checks ratio, batch size and number of samples.
   ///
   /// - Throws: `RecipeError.setting`.
   public func validate() throws {
     let check = SettingCheck("mask")
     try check.number("ratio", ratio, to: 1)
     try check.whole("batch_size", batchSize, in: 1...SettingCheck.mostUnits)
+    try check.whole("samples", samples, in: 0...SettingCheck.mostUnits)
   }
 }
 
