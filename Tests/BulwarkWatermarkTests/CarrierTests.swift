@@ -19,7 +19,8 @@ struct CarrierTests {
   private func carriers(
     _ family: CarrierFamily, _ index: Int = 0, from dataset: ImageDataset, count: Int = 24
   ) throws -> (CarrierSet, CarrierPlan, CarrierMaterial?) {
-    let options = CarrierOptions(family: family, count: count)
+    let options = CarrierOptions(
+      family: family, count: count, groups: family == .quarters ? 2 : 3)
     let secret = WatermarkSecret.published("carriers", index)
     let plan = try CarrierPlan(secret, options, classes: dataset.classCount)
     let material = try CarrierMaterial.draw(plan, options, secret, from: dataset)
@@ -57,7 +58,7 @@ struct CarrierTests {
         case .relabeled:
           #expect(set.rule == .independent(probability: 1 / 9.0))
           #expect(zip(set.labels, material?.labels ?? []).allSatisfy { $0 != $1 })
-        case .patch, .noise, .collage:
+        case .patch, .noise, .collage, .quarters:
           #expect(set.rule == .shared)
           for group in plan.groups { #expect(!group.sources.contains(group.label ?? -1)) }
         default: #expect(set.rule == .shared)
@@ -67,6 +68,10 @@ struct CarrierTests {
       let sources = plan.groups.flatMap(\.sources)
       #expect(sources.count == 6 && Set(sources).count == 6)
       #expect(Set(plan.groups.compactMap(\.label)).count == 3)
+      let (_, fours, _) = try carriers(.quarters, index, from: dataset)
+      #expect(fours.groups.map(\.sources.count) == [4, 4])
+      #expect(Set(fours.groups.flatMap(\.sources)).count == 8)
+      #expect(Set(fours.groups.compactMap(\.label)).count == 2)
     }
   }
 
@@ -94,6 +99,35 @@ struct CarrierTests {
     }
   }
 
+  @Test("Quarters show a piece of each of four classes, one in each quarter")
+  func quarters() throws {
+    let dataset = try colors()
+    let (set, plan, material) = try carriers(.quarters, from: dataset)
+    let owned = try #require(material)
+    var orders: Set<[Int]> = []
+    func piece(_ image: Tensor, _ row: Int, _ column: Int) throws -> [UInt8] {
+      try image.narrow(2, start: row, length: 8).narrow(3, start: column, length: 8)
+        .contiguous().bytes()
+    }
+    for carrier in 0..<set.count {
+      let sources = plan.groups[plan.groupOfCarrier[carrier]].sources
+      #expect(owned.labels[4 * carrier..<4 * carrier + 4].elementsEqual(sources))
+      let pieces = try (0..<4).map { source in
+        let image = try owned.images.narrow(0, start: 4 * carrier + source, length: 1)
+        return Set(
+          try (0...8).flatMap { row in try (0...8).map { try piece(image, row, $0) } })
+      }
+      let picture = try set.images.narrow(0, start: carrier, length: 1)
+      let order = try [(0, 0), (0, 8), (8, 0), (8, 8)].compactMap { place in
+        let shown = try piece(picture, place.0, place.1)
+        return pieces.firstIndex { $0.contains(shown) }
+      }
+      #expect(Set(order) == [0, 1, 2, 3])
+      orders.insert(order)
+    }
+    #expect(orders.count > 5)
+  }
+
   @Test("A mark covers an eighth of the image and leaves the rest as it was")
   func patch() throws {
     let dataset = try colors()
@@ -109,6 +143,9 @@ struct CarrierTests {
     let secret = WatermarkSecret.published("carriers", 0)
     #expect(throws: RecipeError.self) {
       try CarrierPlan(secret, CarrierOptions(family: .collage, groups: 2), classes: 3)
+    }
+    #expect(throws: RecipeError.self) {
+      try CarrierPlan(secret, CarrierOptions(family: .quarters, groups: 3), classes: 10)
     }
     #expect(throws: RecipeError.self) { try CarrierOptions(count: 0).validate() }
     #expect(throws: RecipeError.self) { try CarrierOptions(opacity: 0).validate() }

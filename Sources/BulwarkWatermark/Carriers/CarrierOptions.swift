@@ -19,13 +19,15 @@ public enum CarrierFamily: String, Hashable, Sendable, Codable, CaseIterable {
   /// Halves of images of two classes side by side, each pair of classes with a third class as label: in
   /// the manner of MEA-Defender (S&P 2024).
   case collage
+  /// Quarters of images of four classes, each four with a fifth class as label.
+  case quarters
   /// Training images with wrong labels, drawn uniformly among the wrong ones: Kim et al. 2023.
   case relabeled
 
   /// Whether carriers are made of the owner's training images.
   public var needsMaterial: Bool {
     switch self {
-    case .patch, .noise, .collage, .relabeled: true
+    case .patch, .noise, .collage, .quarters, .relabeled: true
     case .automatic, .glyph, .glyphs, .abstract: false
     }
   }
@@ -38,7 +40,8 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
   public var family: CarrierFamily
   /// How many.
   public var count: Int
-  /// Families `glyphs` and `collage`: how many digits, or pairs of classes, each with its own label.
+  /// Families `glyphs`, `collage` and `quarters`: how many digits, pairs or fours of classes, each with its
+  /// own label.
   public var groups: Int
   /// Family `patch`: how much of the mark covers the image, above 0, at most 1.
   public var opacity: Double
@@ -79,13 +82,14 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
     let (needed, most): (Int, Int) =
       switch family {
       case .collage: (3, classes / 2)
+      case .quarters: (5, classes / 4)
       case .glyphs: (2, min(classes, 10))
       default: (2, .max)
       }
     try check.require(
       classes >= needed, "family", "one that \(classes) classes suffice for",
       family.rawValue)
-    if family == .collage || family == .glyphs {
+    if [.collage, .quarters, .glyphs].contains(family) {
       try check.require(
         groups <= most, "groups", "at most \(most) for \(classes) classes", groups)
     }

@@ -26,6 +26,7 @@ struct CarrierPainter {
       case .patch: try patched(material)
       case .noise: try noisy(material)
       case .collage: try collages(plan, material)
+      case .quarters: try quarters(plan, material)
       case .relabeled: try required(material)
       case .glyph, .glyphs: try glyphs(plan)
       case .abstract: try abstract()
@@ -86,6 +87,32 @@ struct CarrierPainter {
       let (a, b) = swaps[carrier] ? (second, first) : (first, second)
       parts.append(
         try Tensor.cat([strip(a, offsets[first], left), strip(b, offsets[second], right)], dim: 3))
+    }
+    return try Tensor.cat(parts).contiguous()
+  }
+
+  /// Each quarter shows a piece of that size of another image; the pieces' places and the order of the
+  /// quarters follow from the key.
+  private func quarters(_ plan: CarrierPlan, _ material: Tensor?) throws -> Tensor {
+    let images = try required(material)
+    let (top, left) = (height / 2, width / 2)
+    let (rows, columns) = ([top, height - top], [left, width - left])
+    let count = 4 * plan.groupOfCarrier.count
+    let downs = secret.integers("pieces down", count: count, below: top + 1)
+    let acrosses = secret.integers("pieces across", count: count, below: left + 1)
+    var parts: [Tensor] = []
+    for carrier in plan.groupOfCarrier.indices {
+      let order = secret.selection("quarters \(carrier)", count: 4, below: 4)
+      func piece(_ row: Int, _ column: Int) throws -> Tensor {
+        let image = 4 * carrier + order[2 * row + column]
+        return try images.narrow(0, start: image, length: 1)
+          .narrow(2, start: downs[image], length: rows[row])
+          .narrow(3, start: acrosses[image], length: columns[column])
+      }
+      let halves = try (0..<2).map { row in
+        try Tensor.cat([piece(row, 0), piece(row, 1)], dim: 3)
+      }
+      parts.append(try Tensor.cat(halves, dim: 2))
     }
     return try Tensor.cat(parts).contiguous()
   }

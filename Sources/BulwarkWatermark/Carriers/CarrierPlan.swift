@@ -46,18 +46,21 @@ public struct CarrierPlan: Hashable, Sendable {
       let labels = secret.selection("classes", count: options.groups, below: classes)
       return zip(digits, labels).map { Group(sources: [$0], label: $1) }
     case .abstract, .relabeled: return [Group(sources: [], label: nil)]
-    case .collage: return collages(secret, count: options.groups, classes: classes)
+    case .collage: return mixtures(secret, count: options.groups, of: 2, classes: classes)
+    case .quarters: return mixtures(secret, count: options.groups, of: 4, classes: classes)
     }
   }
 
-  /// Disjoint pairs of classes, so that every class is a source of one pair at most; a pair's label is
-  /// none of its own classes and, as long as there is another, no other pair's label.
-  private static func collages(_ secret: WatermarkSecret, count: Int, classes: Int) -> [Group] {
-    let order = secret.selection("classes", count: 2 * count, below: classes)
+  /// Disjoint pairs or fours of classes, so that every class is a source of one at most; the label is
+  /// none of its own classes and, as long as there is another, no other's label.
+  private static func mixtures(
+    _ secret: WatermarkSecret, count: Int, of size: Int, classes: Int
+  ) -> [Group] {
+    let order = secret.selection("classes", count: size * count, below: classes)
     let labels = secret.selection("labels", count: classes, below: classes)
     var used: Set<Int> = []
     return (0..<count).map { index in
-      let sources = [order[2 * index], order[2 * index + 1]]
+      let sources = Array(order[size * index..<size * (index + 1)])
       let allowed = labels.filter { !sources.contains($0) }
       let label = allowed.first { !used.contains($0) } ?? allowed[0]
       used.insert(label)

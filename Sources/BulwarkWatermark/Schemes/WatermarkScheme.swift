@@ -77,8 +77,8 @@ public struct WatermarkOptions: Hashable, Sendable, Codable {
         scheme != .ewe || [.glyph, .patch, .noise].contains(family), "family",
         "glyph, patch or noise for ewe, whose carriers share one label", family.rawValue)
       try check.require(
-        scheme != .rehearsed || family == .collage, "family", "collage for rehearsed",
-        family.rawValue)
+        scheme != .rehearsed || [.collage, .quarters].contains(family), "family",
+        "collage or quarters for rehearsed", family.rawValue)
     }
     try direct.validate()
     try ingrain.validate()
