@@ -58,6 +58,9 @@ import Testing
     return tensor
   }
 
+  /// Inputs and outputs whose integers are the values themselves.
+  private static let unitSteps = LayerRanges(input: 0...127, output: 0...255)
+
   typealias Call = (String, @Sendable () throws -> Bool)
 
   static let calls: [Call] = process + handles + autograd + arithmetic + shapes + layers + draws
@@ -333,6 +336,21 @@ import Testing
           .floats() == [0, 1, 0.2, 0.4]
       }
     ),
+    ("integer_weights", { try matrix().integerWeights().shape == [2, 3] }),
+    (
+      "integer_conv2d",
+      {
+        let found = try image().integerConv2d(weight: Tensor.ones([1, 1, 1, 1]), ranges: unitSteps)
+        return try zip(found.floats(), image().floats()).allSatisfy { abs($0 - $1) < 1e-3 }
+      }
+    ),
+    (
+      "integer_linear",
+      {
+        let found = try matrix().integerLinear(weight: Tensor.ones([1, 3]), ranges: unitSteps)
+        return try zip(found.floats(), [6, 15]).allSatisfy { abs($0 - $1) < 1e-3 }
+      }
+    ),
   ]
 
   private static let draws: [Call] = [
@@ -353,6 +371,10 @@ import Testing
     ("index_select", { _ = try matrix().indexSelect(0, Tensor([5])) }),
     ("narrow", { _ = try matrix().narrow(0, start: 1, length: 2) }),
     ("conv2d", { _ = try image().conv2d(weight: Tensor.ones([1, 2, 3, 3])) }),
+    (
+      "integer_linear",
+      { _ = try matrix().integerLinear(weight: Tensor.ones([1, 2]), ranges: unitSteps) }
+    ),
     ("backward", { try matrix().backward() }),
     ("set_requires_grad", { try Tensor([1]).setRequiresGradient(true) }),
     ("copy_into", { try vector(1, 2).copy(from: vector(1, 2, 3)) }),
