@@ -54,6 +54,10 @@ struct InfrastructureTests {
     #expect(update("stage 1", 50, 5) == "stage 1  50/100  10/s  5 s left\n")
     #expect(update("stage 1", 60, 6) == nil)
     #expect(update("stage 2", 0, 6.5) == "stage 2  0/100\n")
+    // The same stage once more, as for one null model after the other: the old rate says nothing.
+    #expect(update("stage 2", 80, 14.5) == "stage 2  80/100  10/s  2 s left\n")
+    #expect(update("stage 2", 0, 100) == "stage 2  0/100\n")
+    #expect(update("stage 2", 40, 105) == "stage 2  40/100  8.0/s  8 s left\n")
     #expect(progress.end() == nil)
   }
 

@@ -9,6 +9,7 @@ struct ProgressLine {
   private var label = ""
   private var labelStart = 0.0
   private var completedAtStart = 0
+  private var lastCompleted = 0
   private var lastPrint: Double?
   private var isOpen = false
 
@@ -20,7 +21,7 @@ struct ProgressLine {
   /// Takes note of the progress.
   ///
   /// - Parameters:
-  ///   - label: The stage; a new one restarts the rate and is printed at once.
+  ///   - label: The stage; a new one, or the same begun again, restarts the rate and is printed at once.
   ///   - completed: Units done, in `0...total`.
   ///   - total: All units of the stage.
   ///   - detail: Appended, for instance the loss.
@@ -30,7 +31,8 @@ struct ProgressLine {
     label: String, completed: Int, total: Int, detail: String, now: Double
   ) -> String? {
     var prefix = ""
-    if label != self.label || lastPrint == nil {
+    defer { lastCompleted = completed }
+    if label != self.label || completed < lastCompleted || lastPrint == nil {
       prefix = end() ?? ""
       self.label = label
       labelStart = now
