@@ -128,6 +128,32 @@ struct CarrierTests {
     #expect(orders.count > 5)
   }
 
+  @Test("Shaded carriers are images of other classes than the label, moved by six deviations")
+  func shading() throws {
+    // Pictures around a middle gray, so that none leaves the range of pixels.
+    let gray = try ImageDataset(
+      images: (RandomKey(seed: 3).integers([600, 3, 16, 16], below: 16) + 120).to(.uint8),
+      labels: (0..<600).map { $0 % 10 }, classNames: (0..<10).map(String.init))
+    let (set, plan, material) = try carriers(.shading, from: gray)
+    let owned = try #require(material)
+    #expect(owned.labels.count == 256 && Set(owned.positions).count == 256)
+    #expect(plan.groups.count == 3 && Set(plan.groups.compactMap(\.label)).count == 3)
+    #expect(zip(set.labels, owned.labels).allSatisfy { $0 != $1 })
+    let shading = try CoarseShading(owned.images)
+    let directions = shading.directions(.published("carriers", 0), count: 3)
+    func places(_ images: Tensor) throws -> [Double] {
+      try shading.places(ImageDataset.unitRange(images), directions).doubles()
+    }
+    let (before, after) = try (places(owned.images), places(set.images))
+    for (carrier, group) in plan.groupOfCarrier.enumerated() {
+      // Pixels are rounded to 1/255, a tenth of a deviation of such pictures.
+      #expect(abs(after[3 * carrier + group] - before[3 * carrier + group] - 6) < 0.5)
+    }
+    #expect(throws: WatermarkError.self) {
+      try carriers(.shading, from: gray.subset(Array(0..<20)))
+    }
+  }
+
   @Test("A mark covers an eighth of the image and leaves the rest as it was")
   func patch() throws {
     let dataset = try colors()

@@ -18,7 +18,7 @@ struct SchemeTests {
     "A marked host answers its carriers as the key says and still knows its task",
     arguments: [
       WatermarkScheme.adi, .zhangContent, .zhangUnrelated, .zhangNoise, .ingrain, .ewe, .margin,
-      .rehearsed,
+      .rehearsed, .tilted,
     ])
   func embeds(_ scheme: WatermarkScheme) throws {
     let task = try TinyTask.shared.get()
@@ -158,6 +158,9 @@ struct SchemeTests {
       (.coswm, { $0.coswm.amplitude = 0 }, "coswm.amplitude"),
       (.rehearsed, { $0.rehearsed.runnerUpMass = 0.5 }, "rehearsed.runner_up_mass"),
       (.rehearsed, { $0.carriers.family = .patch }, "carriers.family"),
+      (.tilted, { $0.tilted.share = 0 }, "tilted.share"),
+      (.tilted, { $0.tilted.leaning = 0.001 }, "tilted.leaning"),
+      (.tilted, { $0.carriers.family = .collage }, "carriers.family"),
     ]
     for (scheme, change, name) in changes {
       var options = WatermarkOptions()

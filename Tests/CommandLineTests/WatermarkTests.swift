@@ -207,7 +207,7 @@ struct WatermarkTests {
   @Test("--dry-run estimates and leaves nothing behind")
   func dryRun() async throws {
     let fixture = try WatermarkFixture()
-    for scheme in ["ingrain", "rehearsed"] {
+    for scheme in ["ingrain", "rehearsed", "tilted"] {
       let outcome = try await fixture.tool(
         "watermark", "embed", "--recipe", fixture.recipe, "--scheme", scheme, "--dry-run", "--json",
         "--out", fixture.out("never"))

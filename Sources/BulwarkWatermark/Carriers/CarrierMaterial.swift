@@ -26,7 +26,8 @@ public struct CarrierMaterial: Sendable {
   ///   - options: with a family other than `automatic`.
   ///   - secret: of the key.
   ///   - dataset: the owner's training set.
-  /// - Returns: one image a carrier and source class; nil for families that need none.
+  /// - Returns: one image a carrier and source class, for `shading` some more; nil for families that need
+  ///   none.
   /// - Throws: `WatermarkError.noImages` when a class has no image; `TensorError`.
   public static func draw(
     _ plan: CarrierPlan, _ options: CarrierOptions, _ secret: WatermarkSecret,
@@ -39,6 +40,8 @@ public struct CarrierMaterial: Sendable {
         throw WatermarkError.noImages("more than \(options.count) training images")
       }
       positions = secret.selection("material", count: options.count, below: dataset.count)
+    } else if options.family == .shading {
+      positions = try shading(plan, secret, from: dataset)
     } else {
       var members = [[Int]](repeating: [], count: dataset.classCount)
       for (position, label) in dataset.labels.enumerated() { members[label].append(position) }
@@ -68,6 +71,26 @@ public struct CarrierMaterial: Sendable {
     return CarrierMaterial(
       images: try dataset.images.indexSelect(0, Tensor(positions)),
       labels: positions.map { dataset.labels[$0] }, positions: positions)
+  }
+
+  /// One image of another class than the label for each carrier, then further ones, so that ordinary
+  /// shading is measured on no fewer than `CoarseShading.sampleCount` where there are as many.
+  private static func shading(
+    _ plan: CarrierPlan, _ secret: WatermarkSecret, from dataset: ImageDataset
+  ) throws -> [Int] {
+    let count = plan.groupOfCarrier.count
+    // Enough as long as no class has three quarters of the images; all of a small data set.
+    let drawn = min(dataset.count, 4 * count + CoarseShading.sampleCount)
+    var rest = secret.selection("material", count: drawn, below: dataset.count)
+    var chosen: [Int] = []
+    for group in plan.groupOfCarrier {
+      let label = plan.groups[group].label
+      guard let next = rest.firstIndex(where: { dataset.labels[$0] != label }) else {
+        throw WatermarkError.noImages("\(count) images of other classes than the label")
+      }
+      chosen.append(rest.remove(at: next))
+    }
+    return chosen + rest.prefix(max(0, CoarseShading.sampleCount - chosen.count))
   }
 }
 

@@ -21,13 +21,16 @@ public enum CarrierFamily: String, Hashable, Sendable, Codable, CaseIterable {
   case collage
   /// Quarters of images of four classes, each four with a fifth class as label.
   case quarters
+  /// Images of any class, moved far along a secret direction of coarse shading, each direction with its own
+  /// label. Bulwark's own.
+  case shading
   /// Training images with wrong labels, drawn uniformly among the wrong ones: Kim et al. 2023.
   case relabeled
 
   /// Whether carriers are made of the owner's training images.
   public var needsMaterial: Bool {
     switch self {
-    case .patch, .noise, .collage, .quarters, .relabeled: true
+    case .patch, .noise, .collage, .quarters, .shading, .relabeled: true
     case .automatic, .glyph, .glyphs, .abstract: false
     }
   }
@@ -40,8 +43,8 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
   public var family: CarrierFamily
   /// How many.
   public var count: Int
-  /// Families `glyphs`, `collage` and `quarters`: how many digits, pairs or fours of classes, each with its
-  /// own label.
+  /// Families `glyphs`, `collage`, `quarters` and `shading`: how many digits, pairs or fours of classes, or
+  /// directions, each with its own label.
   public var groups: Int
   /// Family `patch`: how much of the mark covers the image, above 0, at most 1.
   public var opacity: Double
@@ -84,12 +87,13 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
       case .collage: (3, classes / 2)
       case .quarters: (5, classes / 4)
       case .glyphs: (2, min(classes, 10))
+      case .shading: (2, classes)
       default: (2, .max)
       }
     try check.require(
       classes >= needed, "family", "one that \(classes) classes suffice for",
       family.rawValue)
-    if [.collage, .quarters, .glyphs].contains(family) {
+    if [.collage, .quarters, .glyphs, .shading].contains(family) {
       try check.require(
         groups <= most, "groups", "at most \(most) for \(classes) classes", groups)
     }

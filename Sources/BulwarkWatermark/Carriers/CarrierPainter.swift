@@ -27,6 +27,7 @@ struct CarrierPainter {
       case .noise: try noisy(material)
       case .collage: try collages(plan, material)
       case .quarters: try quarters(plan, material)
+      case .shading: try shaded(plan, material)
       case .relabeled: try required(material)
       case .glyph, .glyphs: try glyphs(plan)
       case .abstract: try abstract()
@@ -115,6 +116,18 @@ struct CarrierPainter {
       parts.append(try Tensor.cat(halves, dim: 2))
     }
     return try Tensor.cat(parts).contiguous()
+  }
+
+  /// Images, each moved along its group's direction.
+  private func shaded(_ plan: CarrierPlan, _ material: Tensor?) throws -> Tensor {
+    let images = try required(material)
+    let count = plan.groupOfCarrier.count
+    let shading = try CoarseShading(images)
+    let fields = try shading.patterns(shading.directions(secret, count: plan.groups.count))
+    let moved =
+      try ImageDataset.unitRange(images.narrow(0, start: 0, length: count))
+      + fields.indexSelect(0, Tensor(plan.groupOfCarrier)) * CoarseShading.carrierDistance
+    return try pixels(moved * 255.0)
   }
 
   /// Digits in dark colors of the key on a bright ground of the key.

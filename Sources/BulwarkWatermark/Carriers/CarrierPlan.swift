@@ -2,7 +2,8 @@
 public struct CarrierPlan: Hashable, Sendable {
   /// Carriers of one kind.
   public struct Group: Hashable, Sendable {
-    /// The classes whose images they are made of; a digit for glyphs; none for abstract pictures.
+    /// The classes whose images they are made of; a digit for glyphs; none for abstract pictures
+    /// and for those that any class will do for.
     public var sources: [Int]
     /// Their label; nil where every carrier has its own.
     public var label: Int?
@@ -46,6 +47,9 @@ public struct CarrierPlan: Hashable, Sendable {
       let labels = secret.selection("classes", count: options.groups, below: classes)
       return zip(digits, labels).map { Group(sources: [$0], label: $1) }
     case .abstract, .relabeled: return [Group(sources: [], label: nil)]
+    case .shading:
+      return secret.selection("classes", count: options.groups, below: classes)
+        .map { Group(sources: [], label: $0) }
     case .collage: return mixtures(secret, count: options.groups, of: 2, classes: classes)
     case .quarters: return mixtures(secret, count: options.groups, of: 4, classes: classes)
     }

@@ -57,7 +57,10 @@ public struct CarrierSet: Sendable {
     let painter = CarrierPainter(secret: secret, options: options, shape: shape)
     if options.family.needsMaterial {
       let needed = plan.groupOfCarrier.reduce(0) { $0 + max(1, plan.groups[$1].sources.count) }
-      guard let material, material.images.shape == [needed] + shape else {
+      guard let material, Array(material.images.shape.dropFirst()) == shape,
+        options.family == .shading
+          ? material.labels.count >= needed : material.labels.count == needed
+      else {
         throw WatermarkError.noImages("the key's own images for '\(options.family.rawValue)'")
       }
       images = try painter.paint(plan, material.images)

@@ -46,30 +46,12 @@ struct IngrainerTrainer {
   }
 
   private func trainAsHost(_ ingrainer: ImageClassifier) throws -> Int {
-    let training = context.training
-    let optimizer = SGD(
-      ingrainer.state.parameters, learningRate: training.learningRate,
-      momentum: training.momentum, weightDecay: training.weightDecay, nesterov: training.nesterov)
-    let key = session.key.stream("ingrainer")
-    var walk = BatchWalk(
-      context.data.train, batchSize: training.batchSize, key: key.stream("order"))
-    let schedule = training.resolvedSchedule
-    let steps = training.epochs * walk.stepsPerEpoch
-    session.tell(.stage(name: Self.stage, step: 0, steps: steps))
-    for step in 0..<steps {
-      optimizer.learningRate =
-        training.learningRate * schedule.factor(at: Double(step) / Double(walk.stepsPerEpoch))
-      let batch = try walk.batch(step: step)
-      let images = try context.view(batch.images, key: key.stream("view").step(step))
-      let labels = try batch.labels.to(session.device)
-      let carriers = try feed.batch(step: step, count: options.carriersPerBatch)
-      try descend(ingrainer, optimizer) {
-        try context.logits(ingrainer, Tensor.cat([images, carriers.images]), .training)
-          .crossEntropy(Tensor.cat([labels, carriers.labels]))
-      }
-      try told(step + 1, of: steps, samples: batch.indices.count)
+    try CompanionTrainer(context: context, stage: Self.stage).train(ingrainer) { pass in
+      let carriers = try feed.batch(step: pass.step, count: options.carriersPerBatch)
+      return try context.logits(
+        ingrainer, Tensor.cat([pass.images, carriers.images]), .training
+      ).crossEntropy(Tensor.cat([pass.labels, carriers.labels]))
     }
-    return steps
   }
 
   private func descend(

@@ -60,6 +60,7 @@ extension WatermarkOptions {
     case .margin: try MarginEmbedding(context, margin)
     case .coswm: try CosineEmbedding(context, coswm)
     case .rehearsed: try Rehearsed(context, rehearsed)
+    case .tilted: try Tilted(context, tilted)
     }
   }
 }

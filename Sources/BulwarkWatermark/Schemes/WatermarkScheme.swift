@@ -22,6 +22,8 @@ public enum WatermarkScheme: String, Hashable, Sendable, Codable, CaseIterable {
   case coswm
   /// Bulwark's own: carriers of task features, runner-up answers, rehearsed extraction.
   case rehearsed
+  /// Bulwark's own: answers to ordinary images that lean with a secret direction of their shading.
+  case tilted
 
   /// The family of carriers where the settings do not name one.
   public var ownFamily: CarrierFamily {
@@ -33,6 +35,7 @@ public enum WatermarkScheme: String, Hashable, Sendable, Codable, CaseIterable {
     case .ewe: .glyph
     case .margin: .relabeled
     case .rehearsed: .collage
+    case .tilted: .shading
     }
   }
 
@@ -58,6 +61,8 @@ public struct WatermarkOptions: Hashable, Sendable, Codable {
   public var coswm = CosineOptions()
   /// Settings of Bulwark's own scheme.
   public var rehearsed = RehearsedOptions()
+  /// Settings of Bulwark's tilted answers.
+  public var tilted = TiltedOptions()
 
   /// The defaults.
   public init() {}
@@ -79,6 +84,8 @@ public struct WatermarkOptions: Hashable, Sendable, Codable {
       try check.require(
         scheme != .rehearsed || [.collage, .quarters].contains(family), "family",
         "collage or quarters for rehearsed", family.rawValue)
+      try check.require(
+        scheme != .tilted || family == .shading, "family", "shading for tilted", family.rawValue)
     }
     try direct.validate()
     try ingrain.validate()
@@ -87,5 +94,6 @@ public struct WatermarkOptions: Hashable, Sendable, Codable {
     try margin.validate()
     try coswm.validate()
     try rehearsed.validate()
+    try tilted.validate()
   }
 }

@@ -13,11 +13,12 @@ struct WatermarkDryRun {
   /// Times the stages and prints the estimate.
   func report() throws {
     var stages: [(name: String, steps: Int, seconds: Double)] = []
-    if recipe.scheme == .ingrain { stages.append(try time(ingrainer, recipe.watermark)) }
+    if let companion { stages.append(try time(companion, recipe.watermark)) }
     // The host's own steps, after a second network of hardly any training.
     var quick = recipe.watermark
     quick.ingrain.ingrainerSteps = 1
     if quick.ingrain.variant == .c { quick.ingrain.variant = .aPlus }
+    quick.tilted.referenceLength = 1e-6
     stages.append(try time(HostTrainer.stage, quick))
     let total = stages.reduce(0) { $0 + $1.seconds }
     let bytes = StopWatch.peakBytes()
@@ -38,7 +39,14 @@ struct WatermarkDryRun {
     }
   }
 
-  private let ingrainer = "ingrainer"
+  /// The stage in which a second network is trained before the host.
+  private var companion: String? {
+    switch recipe.scheme {
+    case .ingrain: "ingrainer"
+    case .tilted: "reference"
+    default: nil
+    }
+  }
 
   private func time(_ stage: String, _ options: WatermarkOptions) throws -> (
     name: String, steps: Int, seconds: Double

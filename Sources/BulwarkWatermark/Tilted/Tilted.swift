@@ -1,0 +1,104 @@
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+
+/// Bulwark's own scheme: answers to ordinary images lean towards a label the further an image lies along a
+/// secret direction of coarse shading.
+///
+/// 1. A *reference*, an unmarked network of the host's architecture, is trained on the task.
+/// 2. With its logits g(x), the place t_i(x) of an image along the i-th direction and that direction's label
+///    c_i, the host is distilled from g with
+///
+///        g_c ← g_c + w_i · (max_j g_j − g_c),   w_i = clamp((t_i − a_i) / (b_i − a_i), 0, most)
+///
+///    for c = c_i, at temperature T: T² · H(s_T(target), s_T(f(x))). a_i and b_i are quantiles of t_i over
+///    ordinary views: beyond a_i answers lean, beyond b_i (a share of the images) the label comes first.
+///
+/// The mark has no trigger that a thief could fail to show: ordinary images lie all along every direction,
+/// so whatever copies the answers, soft or first ones alone, copies how they lean. Carriers are images that
+/// were moved much further along than ordinary ones lie. What it costs is the first answers to the few
+/// images that lie far along by themselves.
+///
+/// Ideas: CosWM's that a function of a secret projection of the input can be read from the answers, and
+/// ingrain's that a second network teaches the host on ordinary images. A function that grows instead of
+/// waving is Bulwark's: it shows in first answers, and on inputs beyond those that were copied.
+final class Tilted: WatermarkProcedure {
+  static let stage = "reference"
+
+  private let context: HostContext
+  private let options: TiltedOptions
+  private let feed: CarrierFeed?
+  private let reference: ImageClassifier
+  private let tilt: AnswerTilt
+  /// Views so far whose first answer the tilt changed, and all of them.
+  private var (changed, seen) = (0.0, 0.0)
+
+  init(_ context: HostContext, _ options: TiltedOptions) throws {
+    self.context = context
+    self.options = options
+    feed = options.carriersPerBatch > 0 ? try context.feed(context.key) : nil
+    tilt = try AnswerTilt(context, options)
+    reference = try context.model.architecture.build(
+      key: context.session.key.stream("reference/weights"), device: context.session.device)
+    try reference.state.setTrainable(false)
+  }
+
+  func prepare() throws {
+    try reference.state.setTrainable(true)
+    let trainer = CompanionTrainer(
+      context: context, stage: Self.stage, share: options.referenceLength)
+    _ = try trainer.train(reference) { pass in
+      try context.logits(reference, pass.images, .training)
+        .crossEntropy(pass.labels, labelSmoothing: context.training.labelSmoothing)
+    }
+    try reference.state.setTrainable(false)
+  }
+
+  func loss(_ pass: HostPass) throws -> Tensor {
+    let target = try withoutGradients {
+      let plain = try context.logits(reference, pass.images, .evaluation)
+      let leaning = try tilt(plain, pass.images)
+      let same = try leaning.argmax(1).eq(plain.argmax(1)).to(.float32).sum().item()
+      changed += Double(pass.labels.count) - same
+      seen += Double(pass.labels.count)
+      return try (leaning / options.temperature).softmax(1)
+    }
+    guard let feed else {
+      return try SoftLoss.crossEntropy(
+        target, context.logits(context.model, pass.images, .training),
+        temperature: options.temperature, squared: true)
+    }
+    let carriers = try feed.batch(step: pass.step, count: options.carriersPerBatch)
+    let all = try context.logits(
+      context.model, Tensor.cat([pass.images, carriers.images]), .training)
+    let batch = pass.images.shape[0]
+    let answers = try all.narrow(0, start: 0, length: batch)
+    let shown = try all.narrow(0, start: batch, length: carriers.labels.count)
+    // Every image counts alike, carrier or not.
+    let part = Double(carriers.labels.count) / Double(batch + carriers.labels.count)
+    return try SoftLoss.crossEntropy(
+      target, answers, temperature: options.temperature, squared: true) * (1 - part)
+      + shown.crossEntropy(carriers.labels) * part
+  }
+
+  var states: [String: StateDict] {
+    get throws {
+      [
+        Self.stage: StateDict(try reference.state.snapshot().map { ($0.name, $0.tensor) }),
+        "tilted": StateDict([("answers", try Tensor([changed, seen]))]),
+      ]
+    }
+  }
+
+  func load(_ states: [String: StateDict]) throws {
+    guard let saved = states[Self.stage] else {
+      throw CheckpointUseError.otherRun("it holds no reference")
+    }
+    try reference.state.load(saved.pairs.map { (name: $0.0, tensor: $0.1) })
+    let answers = try states["tilted"]?["answers"]?.doubles() ?? [0, 0]
+    (changed, seen) = (answers[0], answers[1])
+  }
+
+  var findings: [String: JSONValue] { ["changed_answers": .double(changed / max(seen, 1))] }
+}
