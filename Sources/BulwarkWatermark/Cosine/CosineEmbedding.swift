@@ -40,8 +40,7 @@ final class CosineEmbedding: WatermarkProcedure {
   private let projection: Tensor
   private let signal: CosineSignal
   private let target: Int
-  private let mean: Tensor
-  private let deviation: Tensor
+  private let range: PixelRange
 
   init(_ context: HostContext, _ options: CosineOptions) throws {
     self.context = context
@@ -54,10 +53,7 @@ final class CosineEmbedding: WatermarkProcedure {
     let device = context.session.device
     projection = try signal.projection(key.secret, shape: key.shape).to(device)
     target = signal.target(key.secret, classes: key.classes)
-    let normalization = context.data.normalization
-    let shape = [1, normalization.mean.count, 1, 1]
-    mean = try Tensor(normalization.mean, shape: shape).to(device)
-    deviation = try Tensor(normalization.deviation, shape: shape).to(device)
+    range = try context.pixels
   }
 
   func loss(_ pass: HostPass) throws -> Tensor {
@@ -69,7 +65,7 @@ final class CosineEmbedding: WatermarkProcedure {
   private func answers(_ pass: HostPass) throws -> Tensor {
     try withoutGradients {
       let (count, classes) = (pass.labels.count, context.key.classes)
-      let pixels = try (pass.images * deviation + mean).contiguous().reshape([count, -1])
+      let pixels = try range(pass.images).contiguous().reshape([count, -1])
       let places = try (pixels * projection.reshape([1, -1])).sum([1], keep: true)
       let wave = try (places * signal.frequency).cos()
       let isTarget = try Tensor([target]).to(pass.labels.device).oneHot(classes).to(.float32)

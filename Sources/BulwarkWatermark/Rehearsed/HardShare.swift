@@ -18,8 +18,7 @@ struct HardShare {
   /// 1 for the classes of a pair, 0 for others; [classes], float32.
   private let isSource: Tensor
   private let share: Double
-  private let mean: Tensor
-  private let deviation: Tensor
+  private let range: PixelRange
 
   init(_ context: HostContext, share: Double) throws {
     let key = context.key
@@ -49,10 +48,7 @@ struct HardShare {
     labels = try Tensor(answers).to(device)
     isSource = try Tensor(answers.enumerated().map { Float($0 == $1 ? 0 : 1) }).to(device)
     self.share = share
-    let normalization = context.data.normalization
-    let shape = [1, normalization.mean.count, 1, 1]
-    mean = try Tensor(normalization.mean, shape: shape).to(device)
-    deviation = try Tensor(normalization.deviation, shape: shape).to(device)
+    range = try context.pixels
   }
 
   /// The labels that images are trained with.
@@ -65,7 +61,7 @@ struct HardShare {
   func callAsFunction(_ images: Tensor, _ labels: Tensor) throws -> (labels: Tensor, taken: Tensor)
   {
     try withoutGradients {
-      let pixels = try (images * deviation + mean).contiguous().reshape([labels.count, -1])
+      let pixels = try range(images).contiguous().reshape([labels.count, -1])
       let places = try (pixels * projection.reshape([1, -1])).sum([1])
       let taken = try places.ge(thresholds.indexSelect(0, labels))
       let answers = try self.labels.indexSelect(0, labels).where(taken, else: labels)

@@ -10,8 +10,7 @@ struct AnswerTilt {
   private let directions: [[Double]]
   private let labels: [Int]
   private let most: Double
-  private let mean: Tensor
-  private let deviation: Tensor
+  private let range: PixelRange
   /// Where answers begin to lean, and where the label becomes the first one; [1, m].
   private let start: Tensor
   private let end: Tensor
@@ -28,14 +27,8 @@ struct AnswerTilt {
     self.directions = directions
     labels = groups.compactMap(\.label)
     most = options.most
-    let normalization = context.data.normalization
-    let shape = [1, normalization.mean.count, 1, 1]
-    let (mean, deviation) = try (
-      Tensor(normalization.mean, shape: shape).to(device),
-      Tensor(normalization.deviation, shape: shape).to(device)
-    )
-    self.mean = mean
-    self.deviation = deviation
+    let range = try context.pixels
+    self.range = range
     let places = try withoutGradients {
       let random = context.session.key.stream("tilt")
       let train = context.data.train
@@ -48,7 +41,7 @@ struct AnswerTilt {
         parts.enumerated().map { step, positions in
           let views = try context.view(
             train.images.indexSelect(0, Tensor(positions)), key: random.stream("view").step(step))
-          return try shading.places(views * deviation + mean, directions).to(.cpu)
+          return try shading.places(range(views), directions).to(.cpu)
         })
     }
     func quantile(_ share: Double) throws -> Tensor {
@@ -72,7 +65,7 @@ struct AnswerTilt {
   /// - Returns: logits in which each direction's label has risen towards the first answer, [B, classes].
   /// - Throws: `TensorError`.
   func callAsFunction(_ logits: Tensor, _ images: Tensor) throws -> Tensor {
-    let places = try shading.places(images * deviation + mean, directions)
+    let places = try shading.places(range(images), directions)
     let weights = try ((places - start) / (end - start).clamp(min: 1e-6))
       .clamp(min: 0, max: most)
     let top = try logits.topK(1).values

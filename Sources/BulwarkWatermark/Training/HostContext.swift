@@ -28,6 +28,11 @@ struct HostContext {
       : try data.normalization.prepare(placed, on: session.device)
   }
 
+  /// Turns what the host sees back into pixels.
+  var pixels: PixelRange {
+    get throws { try PixelRange(data.normalization, on: session.device) }
+  }
+
   /// The carriers of a key, normalized, on the device.
   func feed(_ key: WatermarkKey, _ name: String = "carriers") throws -> CarrierFeed {
     guard let carriers = try key.carriers() else {
@@ -37,6 +42,21 @@ struct HostContext {
       carriers, data.normalization, key: session.key.stream("watermark/\(name)"),
       device: session.device)
   }
+}
+
+/// The inverse of a normalization, with its numbers on a device.
+struct PixelRange {
+  private let mean: Tensor
+  private let deviation: Tensor
+
+  init(_ normalization: Normalize, on device: Device) throws {
+    let shape = [1, normalization.mean.count, 1, 1]
+    mean = try Tensor(normalization.mean, shape: shape).to(device)
+    deviation = try Tensor(normalization.deviation, shape: shape).to(device)
+  }
+
+  /// Pixels in 0...1 of normalized images, both [B, C, H, W].
+  func callAsFunction(_ images: Tensor) throws -> Tensor { try images * deviation + mean }
 }
 
 /// Hands carriers out, a few a step, in turn from a random start (Adi et al., train.py). Carriers are
