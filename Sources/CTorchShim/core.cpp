@@ -65,9 +65,8 @@ bw_status bw_get_threads(int32_t *count) { BW_TRY(*count = at::get_num_threads()
 
 bw_status bw_torch_version(const char **out) { BW_TRY(*out = TORCH_VERSION) }
 
-bw_status bw_cpu_features(int32_t *avx512_bf16, int32_t *amx_bf16) {
+bw_status bw_cpu_features(int32_t *amx_bf16) {
   __builtin_cpu_init();
-  *avx512_bf16 = __builtin_cpu_supports("avx512bf16") != 0;
   *amx_bf16 = __builtin_cpu_supports("amx-bf16") != 0;
   return 0;
 }

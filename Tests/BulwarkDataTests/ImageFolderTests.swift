@@ -49,6 +49,34 @@ struct ImageFolderTests {
     #expect(bundle.test == nil)
   }
 
+  @Test("A class called train does not take the test part away")
+  func classCalledTrainIsSplit() throws {
+    let scratch = try Scratch()
+    for name in ["car", "train"] {
+      for index in 0..<10 {
+        try scratch.write(ImageCodec.encodePNG(picture(4, 4)), "\(name)/\(index).png")
+      }
+    }
+    let bundle = try DataSource.load(scratch.path)
+    #expect(bundle.train.countsPerClass == [8, 8])
+    #expect(bundle.test?.countsPerClass == [2, 2])
+  }
+
+  @Test("With skipBad, links that lead nowhere or in a circle are left out and counted")
+  func skipsBrokenLinks() throws {
+    let scratch = try Scratch()
+    try makeClasses(scratch, "train/")
+    try scratch.link("train/dog/x.png", to: "x.png")
+    try scratch.link("train/dog/gone.txt", to: "nowhere")
+    try scratch.link("train/dog/again", to: ".")
+    try scratch.link("train/old", to: "nowhere")
+    #expect(dataError { _ = try DataSource.load(scratch.path) } != nil)
+    let bundle = try DataSource.load(scratch.path, options: DataOptions(skipBad: true))
+    #expect(bundle.train.count == 6)
+    #expect(
+      bundle.warnings == ["4 link(s) that lead nowhere or in a circle were left out"])
+  }
+
   @Test("Other files are passed over and counted; hidden ones are not mentioned")
   func otherFiles() throws {
     let scratch = try Scratch()

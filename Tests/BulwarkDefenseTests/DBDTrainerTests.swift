@@ -116,6 +116,40 @@ struct DBDTrainerTests {
     #expect(other.suspectedClasses == [3, 5])
   }
 
+  @Test("A checkpoint keeps the quarantine, and neither pool of the split holds any of it")
+  func keepsQuarantine() throws {
+    let run = try trainer(TrainingSession(seed: 1), options())
+    run.quarantine = [2, 5]
+    run.split = LossSplit(labeled: [0, 1], total: 8, excluding: [2, 5])
+    let other = try trainer(TrainingSession(seed: 1), options())
+    try other.restore(run.snapshot())
+    #expect(other.quarantine == [2, 5])
+    #expect(other.split?.unlabeled.contains(2) == false)
+    #expect(other.split?.unlabeled.contains(3) == true)
+  }
+
+  @Test("A finished run is no start for one with other settings")
+  func finishedIsNoStart() throws {
+    let finished = try trainer(TrainingSession(seed: 1), options())
+    finished.stage = .done
+    var later = options()
+    later.semiSupervision.epochs = 5
+    #expect(throws: CheckpointUseError.otherRun("its DBD settings differ")) {
+      try trainer(TrainingSession(seed: 1), later).restore(finished.snapshot())
+    }
+  }
+
+  @Test("Features that overflow are an error, not a crash")
+  func overflow() throws {
+    var settings = options()
+    settings.selfSupervision.epochs = 1
+    settings.selfSupervision.batchSize = 160
+    settings.selfSupervision.learningRate = 1e18
+    #expect(throws: TrainingError.self) {
+      try trainer(TrainingSession(seed: 1), settings).run()
+    }
+  }
+
   @Test("At the start of a stage, settings of that stage and of later ones may differ")
   func startsFromStage() throws {
     var starts: [Checkpoint] = []

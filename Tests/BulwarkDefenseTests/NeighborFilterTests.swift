@@ -18,16 +18,14 @@ struct NeighborFilterTests {
     let set = try ImageDataset(
       images: (noise + base).to(.uint8), labels: labels, classNames: ["dark", "bright"])
     let normalization = Normalize(mean: [0.4], deviation: [0.25])
-    var options = DBDOptions()
-    options.filter.neighbors = 10
     let plain = AugmentationPipeline.plain(normalize: normalization)
     let trainer = try DBDTrainer(
       Architecture(.smallCNN, width: 4, classes: 2, channels: 1),
       data: TrainingData(
         train: set, evaluator: Evaluator(test: nil, triggered: nil, normalization: normalization)),
-      options: options, views: DBDViews(contrastive: plain, weak: plain),
+      options: DBDOptions(), views: DBDViews(contrastive: plain, weak: plain),
       session: TrainingSession(seed: 1))
-    return try trainer.neighborRanking(epoch: 0)
+    return try trainer.neighborRanking(epoch: 0, neighbors: 10)
   }
 
   @Test("Samples whose label differs from their neighbors' are the most suspicious")

@@ -99,4 +99,15 @@ import Testing
     #expect(try weight(1, 10) == weight(1, 20))
     #expect(try weight(1, 10) != weight(2, 10))
   }
+
+  @Test(
+    "Sizes that no tensor can have are refused by name",
+    arguments: [("width", Int.max, 10, 3), ("classes", 8, 0, 3), ("channels", 8, 10, 5_000)])
+  func unbuildable(name: String, width: Int, classes: Int, channels: Int) {
+    let error = #expect(throws: UnbuildableArchitecture.self) {
+      try Architecture(.resNet18, width: width, classes: classes, channels: channels)
+        .build(key: RandomKey(seed: 1))
+    }
+    #expect(error?.name == name)
+  }
 }

@@ -122,4 +122,18 @@ import Testing
     #expect(try pixel(faint, 0, 0, 0) == 132)
     #expect(try pixel(faint, 0, 0, 1) == 68)
   }
+
+  @Test("A place that no image has is refused", arguments: [-1, Int.max])
+  func impossiblePlace(row: Int) {
+    #expect(throws: PoisonError.self) {
+      try PatchTrigger(
+        name: "far", picture: PatchTrigger.corner.picture,
+        placement: .exact(row: row, column: 0))
+    }
+    #expect(throws: PoisonError.self) {
+      try PatchTrigger(
+        name: "far", picture: PatchTrigger.corner.picture,
+        placement: .scaled(row: row, column: 0, reference: .max))
+    }
+  }
 }

@@ -1,3 +1,4 @@
+import BulwarkData
 import BulwarkNN
 import BulwarkStore
 import BulwarkTensor
@@ -10,7 +11,8 @@ struct FileCommandTests {
 
   /// An untrained small network for the digits, as a checkpoint file.
   private func writeCheckpoint(
-    to path: String, suspecting suspects: [Int] = [], recipe: String? = nil
+    to path: String, suspecting suspects: [Int] = [], recipe: String? = nil,
+    quarantine: [Int] = [], of data: ImageDataset? = nil
   ) throws {
     let architecture = Architecture(.smallCNN, width: 4, classes: 10, channels: 1)
     let model = try architecture.build(key: RandomKey(seed: 1))
@@ -20,6 +22,8 @@ struct FileCommandTests {
       normalization: .init(mean: [0.3], std: [0.35]), classNames: (0...9).map(String.init),
       recipe: recipe
     )
+    if let data { checkpoint.fingerprints["train"] = try data.fingerprint }
+    if !quarantine.isEmpty { checkpoint.indexSets["quarantine"] = quarantine }
     if !suspects.isEmpty {
       checkpoint.states["suspected_classes"] = StateDict([("value", try Tensor(suspects))])
     }
@@ -48,6 +52,12 @@ struct FileCommandTests {
     let manifest = try JSONValue(
       parsing: String(contentsOfFile: out + "/poison.json", encoding: .utf8))
     #expect(try manifest["poisonedIndices"]?.decode(as: [Int].self) == poisoned)
+
+    let dry = try await tool(
+      "data", "poison", "--data", "digits", "--attack", "badnets", "--dry-run", "--out",
+      folder.file("new/a/b"))
+    #expect(dry.status == 0, "\(dry.stderr)")
+    #expect(!FileManager.default.fileExists(atPath: folder.file("new")))
 
     let refused = try await tool.start(arguments).outcome()
     #expect(refused.status == 73)
@@ -104,6 +114,27 @@ struct FileCommandTests {
     }
     let stored = try indices.bytes().withUnsafeBytes { $0.bindMemory(to: Int64.self).map(Int.init) }
     #expect(stored == samples.map(\.index))
+  }
+
+  @Test("flag puts what DBD left out first, and says so when the data are not the run's own")
+  func flagQuarantine() async throws {
+    let folder = try TemporaryFolder()
+    let data = try DataSource.load("digits", options: DataOptions(limit: 100)).train
+    try writeCheckpoint(
+      to: folder.file("model.h5"), suspecting: [3], quarantine: [7, 42], of: data)
+    func flagged(limit: String) async throws -> (positions: [Int], said: String) {
+      let outcome = try await tool(
+        "flag", folder.file("model.h5"), "--data", "digits", "--limit", limit, "--count", "2",
+        "--threads", "1", "--out", folder.file("list-" + limit))
+      #expect(outcome.status == 0, "\(outcome.stderr)")
+      let list = try JSONValue(
+        parsing: String(contentsOfFile: folder.file("list-\(limit).json"), encoding: .utf8))
+      return (try #require(try list["flagged"]?.decode(as: [Int].self)), outcome.stderr)
+    }
+    let own = try await flagged(limit: "100")
+    #expect(Set(own.positions) == [7, 42] && !own.said.contains("not the training set"))
+    let other = try await flagged(limit: "90")
+    #expect(Set(other.positions) != [7, 42] && other.said.contains("not the training set"))
   }
 
   @Test("flag keeps to the classes that DBD suspected; --all-classes does not")

@@ -20,6 +20,8 @@ enum FolderScanner {
     var paths: [String] = []
     /// Files with another ending; hidden ones do not count.
     var ignored = 0
+    /// Links that lead nowhere or in a circle, where these are to be skipped.
+    var broken = 0
   }
 
   /// Endings of image files, lower case.
@@ -70,11 +72,15 @@ enum FolderScanner {
   }
 
   /// All images below a folder, deeper folders included, in byte order.
+  /// - Parameters:
+  ///   - folder: where to look.
+  ///   - skipBroken: whether links that lead nowhere or in a circle are counted instead of refused.
+  /// - Returns: the paths, and what was passed over.
   /// - Throws: `DataError.symlinkLoop` when a link leads back to a folder that contains it;
-  ///   `.missing` for an image that is a dangling link; `.unreadable`.
-  static func images(below folder: String) throws -> Images {
+  ///   `.missing` for a dangling link; `.unreadable`.
+  static func images(below folder: String, skipBroken: Bool) throws -> Images {
     var result = Images()
-    try collect(folder, ancestors: [], into: &result)
+    try collect(folder, ancestors: [], skipBroken: skipBroken, into: &result)
     return result
   }
 
@@ -84,22 +90,28 @@ enum FolderScanner {
   }
 
   private static func collect(
-    _ folder: String, ancestors: Set<Identity>, into result: inout Images
+    _ folder: String, ancestors: Set<Identity>, skipBroken: Bool, into result: inout Images
   ) throws {
     var status = stat()
     guard stat(folder, &status) == 0 else { throw FileBytes.failure(folder) }
     let identity = Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
-    guard !ancestors.contains(identity) else { throw DataError.symlinkLoop(path: folder) }
+    guard !ancestors.contains(identity) else {
+      guard skipBroken else { throw DataError.symlinkLoop(path: folder) }
+      result.broken += 1
+      return
+    }
     for entry in try entries(of: folder) {
       switch entry.kind {
       case .folder:
-        try collect(entry.path, ancestors: ancestors.union([identity]), into: &result)
+        try collect(
+          entry.path, ancestors: ancestors.union([identity]), skipBroken: skipBroken, into: &result)
       case .file where isImage(entry.name):
         result.paths.append(entry.path)
       case .file, .other:
         result.ignored += 1
       case .broken(let code):
-        throw FileBytes.failure(entry.path, code: code)
+        guard skipBroken else { throw FileBytes.failure(entry.path, code: code) }
+        result.broken += 1
       }
     }
   }

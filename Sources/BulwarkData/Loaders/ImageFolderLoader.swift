@@ -17,20 +17,22 @@ enum ImageFolderLoader {
     var samples: [Sample] = []
     var classNames: [String] = []
     var ignored = 0
+    var broken = 0
     var warnings: [String] = []
   }
 
   static let testFolders = ["test", "val", "validation"]
 
   static func load(_ path: String, options: DataOptions) throws -> DataBundle {
-    let folders = try classFolders(in: path)
+    let folders = try classFolders(in: path, skipBroken: options.skipBad).folders
     var warnings: [String] = []
     var train: Listing
     var test: Listing?
-    if let trainRoot = try splitFolder("train", among: folders) {
+    let trainRoot = try splitFolder("train", among: folders, options)
+    if let trainRoot {
       train = try list(trainRoot, classNames: nil, options: options)
       for name in testFolders where test == nil {
-        guard let root = try splitFolder(name, among: folders) else { continue }
+        guard let root = try splitFolder(name, among: folders, options) else { continue }
         test = try list(root, classNames: train.classNames, options: options)
       }
     } else {
@@ -41,8 +43,12 @@ enum ImageFolderLoader {
     if ignored > 0 {
       warnings.append("\(ignored) file(s) that are no JPEG or PNG were passed over")
     }
+    let broken = train.broken + (test?.broken ?? 0)
+    if broken > 0 {
+      warnings.append("\(broken) link(s) that lead nowhere or in a circle were left out")
+    }
 
-    let fraction = options.testFraction ?? (folders.contains { $0.name == "train" } ? 0 : 0.2)
+    let fraction = options.testFraction ?? (trainRoot == nil ? 0.2 : 0)
     if test == nil && fraction > 0 {
       let halves = SampleSelection.split(
         labels: train.samples.map(\.label), classCount: train.classNames.count,
@@ -63,23 +69,30 @@ enum ImageFolderLoader {
       train: trainSet, test: testSet, kind: .folder, path: path, warnings: warnings)
   }
 
-  /// The class folders directly in `path`.
-  private static func classFolders(in path: String) throws -> [FolderScanner.Entry] {
-    try FolderScanner.entries(of: path).filter { entry in
-      if case .broken(let code) = entry.kind {
-        throw FileBytes.failure(entry.path, code: code)
+  /// The class folders directly in `path`, and the broken links beside them.
+  private static func classFolders(in path: String, skipBroken: Bool) throws -> (
+    folders: [FolderScanner.Entry], broken: Int
+  ) {
+    var found: (folders: [FolderScanner.Entry], broken: Int) = ([], 0)
+    for entry in try FolderScanner.entries(of: path) {
+      switch entry.kind {
+      case .folder: found.folders.append(entry)
+      case .broken(let code):
+        guard skipBroken else { throw FileBytes.failure(entry.path, code: code) }
+        found.broken += 1
+      case .file, .other: break
       }
-      return entry.kind == .folder
     }
+    return found
   }
 
   /// The path of a split's folder: named so and holding folders itself (a class may be called
   /// "train" too).
   private static func splitFolder(
-    _ name: String, among folders: [FolderScanner.Entry]
+    _ name: String, among folders: [FolderScanner.Entry], _ options: DataOptions
   ) throws -> String? {
     guard let entry = folders.first(where: { $0.name == name }),
-      try !classFolders(in: entry.path).isEmpty
+      try !classFolders(in: entry.path, skipBroken: options.skipBad).folders.isEmpty
     else { return nil }
     return entry.path
   }
@@ -87,14 +100,15 @@ enum ImageFolderLoader {
   private static func list(
     _ root: String, classNames known: [String]?, options: DataOptions
   ) throws -> Listing {
-    let folders = try classFolders(in: root)
+    let (folders, broken) = try classFolders(in: root, skipBroken: options.skipBad)
     guard !folders.isEmpty else {
       throw DataError.noImages(path: root, looked: "it has no class folders")
     }
-    var listing = Listing(classNames: known ?? [])
+    var listing = Listing(classNames: known ?? [], broken: broken)
     for folder in folders {
-      let images = try FolderScanner.images(below: folder.path)
+      let images = try FolderScanner.images(below: folder.path, skipBroken: options.skipBad)
       listing.ignored += images.ignored
+      listing.broken += images.broken
       guard !images.paths.isEmpty else {
         guard options.skipBad else { throw DataError.emptyClass(path: folder.path) }
         listing.warnings.append("the empty class folder '\(folder.path)' was left out")

@@ -4,6 +4,8 @@ import BulwarkTensor
 public enum DBDError: BulwarkError, Equatable {
   /// The split leaves one of the two pools of stage 3 without samples.
   case emptyPool(labeled: Int, unlabeled: Int)
+  /// No sample has another one to be told from.
+  case tooFewSamples(Int)
 
   /// What happened.
   public var summary: String {
@@ -11,6 +13,7 @@ public enum DBDError: BulwarkError, Equatable {
     case .emptyPool(let labeled, let unlabeled):
       "the filter splits the data into \(labeled) labeled and \(unlabeled) unlabeled samples, "
         + "but stage 3 needs some of both"
+    case .tooFewSamples(let count): "DBD needs at least two training samples, not \(count)"
     }
   }
 

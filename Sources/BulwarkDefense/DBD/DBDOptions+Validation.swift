@@ -39,6 +39,8 @@ extension DBDOptions.Head {
     try check.number("learning_rate", learningRate)
     try check.number("alpha", alpha)
     try check.number("beta", beta)
+    try check.number("clique_share", cliqueShare, to: 1)
+    try check.whole("clique_neighbors", cliqueNeighbors, in: 1...10_000)
   }
 }
 

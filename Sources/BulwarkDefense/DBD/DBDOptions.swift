@@ -73,6 +73,11 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     public var alpha = 0.1
     /// Weight of the reverse cross-entropy in SCE.
     public var beta = 1.0
+    /// Smallest share of a class that counts as a clique (`CliqueSuspicion`) and is left out of stages 2 and
+    /// 3, 0...1; 0 is the official code: nothing is left out.
+    public var cliqueShare = 0.0
+    /// Neighbors that are asked for cliques; smaller cliques cannot be pure.
+    public var cliqueNeighbors = 200
 
     /// The defaults.
     public init() {}

@@ -29,6 +29,7 @@ extension DBDTrainer {
       ])
     }
     if !stageRecords.isEmpty { checkpoint.notes = ["stage_records": .object(stageRecords)] }
+    if !quarantine.isEmpty { checkpoint.indexSets["quarantine"] = quarantine }
     if let split { checkpoint.indexSets["labeled_pool"] = split.labeled }
     if let known = data.knownPoisons { checkpoint.indexSets["poisoned"] = known }
     return checkpoint
@@ -72,15 +73,17 @@ extension DBDTrainer {
     lossSum = try checkpoint.states["loss_sum"]?["value"]?.item() ?? 0
     suspectedClasses = try checkpoint.suspectedClasses()
     if case .object(let records)? = checkpoint.notes["stage_records"] { stageRecords = records }
+    quarantine = checkpoint.quarantine
     split = checkpoint.indexSets["labeled_pool"].map {
-      LossSplit(labeled: $0, total: data.train.count)
+      LossSplit(labeled: Set($0), total: data.train.count, excluding: Set(quarantine))
     }
   }
 
   /// Whether all stages before `stage` had the settings of this run. The head's step size is that of
-  /// one Adam for stages 2 and 3 and may change between them.
+  /// one Adam for stages 2 and 3 and may change between them. After the last stage there is nothing left
+  /// that could differ.
   private func agreesUpTo(_ stage: Stage, with settings: JSONValue?) throws -> Bool {
-    guard stage != .selfSupervision, case .object(let saved)? = settings,
+    guard stage != .selfSupervision, stage != .done, case .object(let saved)? = settings,
       case .object(let own) = try JSONValue(encoding: options),
       saved["selfSupervision"] == own["selfSupervision"]
     else { return false }
@@ -94,6 +97,10 @@ extension DBDTrainer {
 }
 
 extension Checkpoint {
+  /// The samples that a DBD run left out of stages 2 and 3 (`CliqueSuspicion`), ascending positions in its
+  /// training set; empty for every other checkpoint.
+  public var quarantine: [Int] { indexSets["quarantine"] ?? [] }
+
   /// The labels of the classes that a DBD run suspected of being an attack's target, ascending; empty
   /// for every other checkpoint.
   ///

@@ -38,6 +38,10 @@ public final class DBDTrainer {
   /// `DBDOptions.Filter.suspectThreshold` is 0 or no class stood out.
   public internal(set) var suspectedClasses: [Int] = []
 
+  /// Samples that stages 2 and 3 leave out because they form cliques in the features of stage 1; empty
+  /// where `DBDOptions.Head.cliqueShare` is 0 or there are none.
+  public internal(set) var quarantine: [Int] = []
+
   /// Histograms and class counts after each stage that is over, as `StageRecord.json`, by its name.
   public internal(set) var stageRecords: [String: JSONValue] = [:]
 
@@ -52,10 +56,13 @@ public final class DBDTrainer {
   var lossSum = 0.0
 
   /// Prepares a run; nothing is computed yet.
+  ///
+  /// - Throws: `DBDError.tooFewSamples` for less than two training samples; `TensorError`.
   public init(
     _ architecture: Architecture, data: TrainingData, options: DBDOptions, views: DBDViews,
     session: TrainingSession
   ) throws {
+    guard data.train.count > 1 else { throw DBDError.tooFewSamples(data.train.count) }
     self.data = data
     self.options = options
     self.session = session
@@ -124,22 +131,27 @@ public final class DBDTrainer {
 
   func measure(at stage: Stage) throws {
     for value in try data.evaluator.measure(model, session: session) { record(value, at: stage) }
-    record(try currentRanking(epoch: -1), by: .loss, at: stage)
+    try record(currentRanking(epoch: -1), by: .loss, at: stage)
   }
 
   /// After stage 1 there is no head to measure: the features are judged by the votes of neighbors.
   private func measureFeatures() throws {
-    let ranking = try neighborRanking(epoch: 0)
+    let ranking = try neighborRanking(epoch: 0, neighbors: options.filter.neighbors)
     let agreed = zip(ranking.predicted, ranking.labels).count { $0 == $1 }
     record(
       MetricValue(
         Metric.neighborAgreement, Double(agreed) / Double(data.train.count), count: data.train.count
       ),
       at: .selfSupervision)
-    record(ranking, by: .neighbors, at: .selfSupervision)
+    try record(ranking, by: .neighbors, at: .selfSupervision)
   }
 
-  private func record(_ ranking: SuspicionRanking, by score: StageRecord.Score, at stage: Stage) {
+  private func record(_ ranking: SuspicionRanking, by score: StageRecord.Score, at stage: Stage)
+    throws
+  {
+    guard ranking.scores.allSatisfy(\.isFinite) else {
+      throw TrainingError.diverged(what: "scores", stage: stage.rawValue, step: step)
+    }
     for value in evidence(ranking) { record(value, at: stage) }
     stageRecords[stage.rawValue] =
       StageRecord(
@@ -158,6 +170,8 @@ public final class DBDTrainer {
   }
 
   private func pool(of ranking: SuspicionRanking) -> LossSplit {
-    split ?? LossSplit(ranking, count: labeledCount(epoch: 0), perClass: false)
+    split
+      ?? LossSplit(
+        ranking, count: labeledCount(epoch: 0), perClass: false, excluding: Set(quarantine))
   }
 }

@@ -15,10 +15,38 @@ extension DBDTrainer {
     }
   }
 
+  /// Looks for cliques in the features of stage 1.
+  private func findCliques() throws {
+    let settings = options.head
+    guard settings.cliqueShare > 0, options.selfSupervision.enabled else { return }
+    let found = CliqueSuspicion(
+      try neighborRanking(epoch: 0, neighbors: settings.cliqueNeighbors),
+      classCount: data.train.classCount, share: settings.cliqueShare)
+    quarantine = found.members
+    record(
+      MetricValue(
+        Metric.quarantinedSamples, Double(quarantine.count), count: data.train.count),
+      at: .head)
+    guard !quarantine.isEmpty else { return }
+    let names = found.classes.map { data.train.classNames[$0] }.joined(separator: ", ")
+    session.tell(
+      .note(
+        "\(quarantine.count) samples of \(names) form cliques in the features; they are left out"))
+  }
+
+  /// Positions of the samples that are not in quarantine, ascending.
+  private func kept() -> [Int] {
+    let left = Set(quarantine)
+    return (0..<data.train.count).filter { !left.contains($0) }
+  }
+
   func runHead() throws {
     let settings = options.head
     let key = session.key.stream("head")
-    var walk = BatchWalk(data.train, batchSize: settings.batchSize, key: key)
+    if step == 0 { try findCliques() }
+    var walk = BatchWalk(
+      data.train, members: quarantine.isEmpty ? nil : kept(), batchSize: settings.batchSize,
+      key: key)
     let steps = settings.epochs * walk.stepsPerEpoch
     let isFrozen = options.selfSupervision.enabled
     optimizer.learningRate = settings.learningRate

@@ -37,6 +37,18 @@ public struct SuspicionRanking: Sendable {
   /// Positions from the most suspicious to the least.
   public var descending: [Int] { ascending.reversed() }
 
+  /// The ranking with some samples above all others, for reasons that their losses do not show.
+  ///
+  /// - Parameter positions: of these samples; their scores become the highest score plus 1.
+  /// - Returns: a ranking of the same samples.
+  public func raising(_ positions: [Int]) -> SuspicionRanking {
+    guard !positions.isEmpty, let highest = scores.max() else { return self }
+    var raised = scores
+    for position in positions { raised[position] = highest + 1 }
+    return SuspicionRanking(
+      scores: raised, predicted: predicted, labels: labels, confidence: confidence)
+  }
+
   /// What is known about the ranking when the true poisons are known; empty otherwise.
   ///
   /// - Parameters:
@@ -120,19 +132,27 @@ public struct LossSplit: Sendable, Equatable {
 
   /// Keeps the label of the `count` samples of lowest loss: over all samples (the official rule), or
   /// the same share of every class.
-  public init(_ ranking: SuspicionRanking, count: Int, perClass: Bool) {
+  ///
+  /// - Parameters:
+  ///   - ranking: the losses.
+  ///   - count: samples that keep their label.
+  ///   - perClass: whether every class gives the same share.
+  ///   - excluding: samples that are in neither pool.
+  public init(
+    _ ranking: SuspicionRanking, count: Int, perClass: Bool, excluding: Set<Int> = []
+  ) {
+    let ascending = ranking.ascending.filter { !excluding.contains($0) }
     var kept = Set<Int>()
     if perClass {
       let share = Double(count) / Double(ranking.labels.count)
-      let members = Dictionary(grouping: ranking.ascending) { ranking.labels[$0] }
+      let members = Dictionary(grouping: ascending) { ranking.labels[$0] }
       for list in members.values {
         kept.formUnion(list.prefix(Int((share * Double(list.count)).rounded(.down))))
       }
     } else {
-      kept.formUnion(ranking.ascending.prefix(count))
+      kept.formUnion(ascending.prefix(count))
     }
-    labeled = kept.sorted()
-    unlabeled = ranking.labels.indices.filter { !kept.contains($0) }
+    self.init(labeled: kept, total: ranking.labels.count, excluding: excluding)
   }
 
   /// Keeps labels class by class: of a suspected class the share `suspectShare` of lowest loss, of every
@@ -146,12 +166,15 @@ public struct LossSplit: Sendable, Equatable {
   ///   - trustedShare: share of every other class, 0...1.
   ///   - suspectLimit: most labels that a suspected class keeps, as a share of the median class size;
   ///     0 for no limit.
+  ///   - excluding: samples that are in neither pool.
   public init(
     _ ranking: SuspicionRanking, suspects: Set<Int>, suspectShare: Double, trustedShare: Double,
-    suspectLimit: Double = 0
+    suspectLimit: Double = 0, excluding: Set<Int> = []
   ) {
     var kept = Set<Int>()
-    let members = Dictionary(grouping: ranking.ascending) { ranking.labels[$0] }
+    let members = Dictionary(grouping: ranking.ascending.filter { !excluding.contains($0) }) {
+      ranking.labels[$0]
+    }
     let sizes = members.values.map(\.count).sorted()
     let median = sizes.isEmpty ? 0 : Double(sizes[sizes.count / 2])
     for (label, list) in members {
@@ -160,21 +183,19 @@ public struct LossSplit: Sendable, Equatable {
       if isSuspected, suspectLimit > 0 { count = min(count, suspectLimit * median) }
       kept.formUnion(list.prefix(Int(count.rounded(.down))))
     }
-    labeled = kept.sorted()
-    unlabeled = ranking.labels.indices.filter { !kept.contains($0) }
+    self.init(labeled: kept, total: ranking.labels.count, excluding: excluding)
   }
 
-  init(labeled: [Int], total: Int) {
-    self.labeled = labeled
-    let kept = Set(labeled)
-    unlabeled = (0..<total).filter { !kept.contains($0) }
+  init(labeled: Set<Int>, total: Int, excluding: Set<Int>) {
+    self.labeled = labeled.sorted()
+    unlabeled = (0..<total).filter { !labeled.contains($0) && !excluding.contains($0) }
   }
 }
 
 /// The filter of stage 3 (paper section 4.4; fact sheet 1.4): loss of every sample against its given
 /// label, evaluation mode, one random weak view a sample as in the official code.
 extension DBDTrainer {
-  /// The ranking before `epoch` of stage 3.
+  /// The ranking before `epoch` of stage 3; samples in quarantine stand above all others.
   func currentRanking(epoch: Int) throws -> SuspicionRanking {
     let key = session.key.stream("filter").step(epoch)
     let logits = try model.logits(of: data.train, data.normalization, session: session) {
@@ -186,7 +207,8 @@ extension DBDTrainer {
     let confidence = try logits.softmax(1).gather(1, predicted.unsqueeze(1)).reshape([-1])
     return SuspicionRanking(
       scores: try losses.doubles(), predicted: try predicted.integers(),
-      labels: data.train.labels, confidence: try confidence.doubles())
+      labels: data.train.labels, confidence: try confidence.doubles()
+    ).raising(quarantine)
   }
 
   /// Share of the samples that keeps its label in `epoch` of stage 3: of all of them, or, once a class

@@ -74,14 +74,15 @@ extension DBDTrainer {
     let filter = options.filter
     let ranking = try withAverage {
       epoch < filter.neighborEpochs
-        ? try neighborRanking(epoch: epoch) : try currentRanking(epoch: epoch)
+        ? try neighborRanking(epoch: epoch, neighbors: filter.neighbors).raising(quarantine)
+        : try currentRanking(epoch: epoch)
     }
     if filter.suspectThreshold > 0 {
       let suspicion = ClassSuspicion(ranking, classCount: data.train.classCount)
       // Once suspected, always suspected: the model forgets its contradictions while it learns a class.
       if epoch >= filter.suspectFromEpoch {
         suspectedClasses = Set(suspicion.suspects(threshold: filter.suspectThreshold))
-          .union(suspectedClasses).sorted()
+          .union(quarantine.map { data.train.labels[$0] }).union(suspectedClasses).sorted()
       }
       record(
         MetricValue(
@@ -90,10 +91,13 @@ extension DBDTrainer {
     }
     let split =
       suspectedClasses.isEmpty
-      ? LossSplit(ranking, count: labeledCount(epoch: epoch), perClass: filter.perClass)
+      ? LossSplit(
+        ranking, count: labeledCount(epoch: epoch), perClass: filter.perClass,
+        excluding: Set(quarantine))
       : LossSplit(
         ranking, suspects: Set(suspectedClasses), suspectShare: labeledShare(epoch: epoch),
-        trustedShare: filter.trustedShare, suspectLimit: filter.suspectLimit)
+        trustedShare: filter.trustedShare, suspectLimit: filter.suspectLimit,
+        excluding: Set(quarantine))
     for value in ranking.evidence(knownPoisons: data.knownPoisons, split: split) {
       record(value, at: .semiSupervision)
     }

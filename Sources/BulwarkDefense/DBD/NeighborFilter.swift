@@ -17,7 +17,7 @@ extension DBDTrainer {
   /// Features are standardized and scaled to unit length; the `neighbors` most similar of at most
   /// 10,000 reference samples, itself left out, vote with weight exp(cosine / 0.1), as in the weighted
   /// k-nearest-neighbor test of Wu et al. 2018. Linear in the number of samples.
-  func neighborRanking(epoch: Int) throws -> SuspicionRanking {
+  func neighborRanking(epoch: Int, neighbors: Int) throws -> SuspicionRanking {
     let train = data.train
     let classes = train.classNames.count
     let features = try standardizedFeatures()
@@ -26,7 +26,7 @@ extension DBDTrainer {
     let bank = try features.indexSelect(0, references).transpose(0, 1)
     let labels = try Tensor(train.labels)
     let bankLabels = try labels.indexSelect(0, references)
-    let count = min(options.filter.neighbors, bank.shape[1] - 1)
+    let count = min(neighbors, bank.shape[1] - 1)
     var scores: [Double] = []
     var predicted: [Int] = []
     try withoutGradients {

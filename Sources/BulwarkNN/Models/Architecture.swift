@@ -46,8 +46,23 @@ public struct Architecture: Hashable, Sendable, Codable {
     self.channels = channels
   }
 
+  /// Widths that can be built.
+  public static let widths = 1...8_192
+  /// Class counts that can be built.
+  public static let classCounts = 1...1_000_000
+  /// Channels of an image that can be built for.
+  public static let channelCounts = 1...1_024
+
   /// Builds the classifier with fresh weights drawn from `key`.
+  ///
+  /// - Throws: `UnbuildableArchitecture` for sizes outside of what can be built; `TensorError`.
   public func build(key: RandomKey, device: Device = .cpu) throws -> ImageClassifier {
-    try ImageClassifier(self, key: key, device: device)
+    for (name, size, range) in [
+      ("width", width, Architecture.widths), ("classes", classes, Architecture.classCounts),
+      ("channels", channels, Architecture.channelCounts),
+    ] where !range.contains(size) {
+      throw UnbuildableArchitecture(name: name, size: size, range: range)
+    }
+    return try ImageClassifier(self, key: key, device: device)
   }
 }

@@ -24,19 +24,27 @@ public struct PatchTrigger: Hashable, Sendable {
   /// Where it lies.
   public let placement: Placement
 
+  /// The largest row, column or reference side.
+  private static let farthest = 1_000_000
+
   /// A trigger from pixels.
-  /// - Throws: `PoisonError.emptyTrigger` when every value is 0, `.invalidParameter` for a negative
-  ///   place or a reference that cannot hold the patch.
+  /// - Throws: `PoisonError.emptyTrigger` when every value is 0, `.invalidParameter` for a place that is
+  ///   negative or above 1,000,000, or a reference that cannot hold the patch.
   public init(name: String, picture: RasterImage, placement: Placement) throws {
     guard picture.pixels.contains(where: { $0 != 0 }) else {
       throw PoisonError.emptyTrigger(trigger: name)
     }
     switch placement {
     case .exact(let row, let column):
-      try require(row >= 0 && column >= 0, "trigger place", "(\(row), \(column))", "0 or more")
-    case .scaled(let row, let column, let reference):
+      let range = 0...PatchTrigger.farthest
       try require(
-        row >= 0 && column >= 0 && row + picture.height <= reference
+        range.contains(row) && range.contains(column), "trigger place", "(\(row), \(column))",
+        "0 to \(PatchTrigger.farthest)")
+    case .scaled(let row, let column, let reference):
+      let range = 0...PatchTrigger.farthest
+      try require(
+        range.contains(row) && range.contains(column) && range.contains(reference)
+          && row + picture.height <= reference
           && column + picture.width <= reference,
         "trigger place", "(\(row), \(column))", "a place inside \(reference) x \(reference) pixels")
     }

@@ -24,7 +24,7 @@ public struct Verification: Sendable {
       result.fileBytes = reader.fileSize
       result.checkedDatasets = reader.table.rows.count
       result.problems = try reader.mismatches()
-    } catch let error as StoreError where error.kind != .missingFile {
+    } catch let error as StoreError where ![.missingFile, .readFailed].contains(error.kind) {
       result.problems.append(error)
       if error.kind == .brokenSeal || error.kind == .digestMismatch,
         let reader = try? SealedReader(path, kind: nil, format: nil, policy: .edited)

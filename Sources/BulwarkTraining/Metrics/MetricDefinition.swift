@@ -88,6 +88,12 @@ public enum Metric {
       + "with probability above 0.8",
     source: "Bulwark, Docs/DBD.md")
 
+  /// Samples that DBD leaves out of stages 2 and 3.
+  public static let quarantinedSamples = MetricDefinition(
+    name: "quarantined_samples", unit: "samples", direction: .lower,
+    formula: "samples in cliques of the features of stage 1 (CliqueSuspicion)",
+    source: "Bulwark, Docs/DBD.md")
+
   /// How well the features of stage 1 know the given labels.
   public static let neighborAgreement = MetricDefinition(
     name: "neighbor_agreement", unit: "fraction", direction: .higher,
@@ -100,7 +106,7 @@ public enum Metric {
     [
       cleanAccuracy, attackSuccessRate, robustAccuracy, trainAccuracy, trainLoss, filterPrecision,
       flaggedPrecision, flaggedRecall, poisonsInLabeledPool, poisonShareOfLabeledPool,
-      suspicionAUC, classContradiction, neighborAgreement,
+      suspicionAUC, classContradiction, neighborAgreement, quarantinedSamples,
     ] + unlearning + watermark + removal
 }
 

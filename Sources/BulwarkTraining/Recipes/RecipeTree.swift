@@ -32,14 +32,16 @@ public struct RecipeTree: Sendable, Equatable {
   ///   - file: name for error messages.
   /// - Throws: `RecipeError` for text that is not YAML, for an unknown key and for a wrong type.
   public mutating func overlay(yaml text: String, file: String) throws {
-    let parsed: Any?
+    guard let parsed = try RecipeTree.parsed(text, file: file) else { return }
+    root = try merged(root, with: RecipeTree.json(parsed, file: file), path: "", file: file)
+  }
+
+  private static func parsed(_ text: String, file: String) throws -> Any? {
     do {
-      parsed = try Yams.load(yaml: text)
+      return try Yams.load(yaml: text)
     } catch {
       throw RecipeError.notYAML(file: file, cause: "\(error)")
     }
-    guard let parsed else { return }
-    root = try merged(root, with: RecipeTree.json(parsed, file: file), path: "", file: file)
   }
 
   /// The value of a key at the top of a YAML text, as text; nil when there is none or the text is not
@@ -55,7 +57,7 @@ public struct RecipeTree: Sendable, Equatable {
     }
     let keys = assignment[..<equals].split(separator: ".").map(String.init)
     let text = String(assignment[assignment.index(after: equals)...])
-    var value = try RecipeTree.json(try Yams.load(yaml: text) ?? "", file: "--set")
+    var value = try RecipeTree.json(RecipeTree.parsed(text, file: "--set") ?? "", file: "--set")
     for key in keys.reversed() { value = .object([key: value]) }
     root = try merged(root, with: value, path: "", file: "--set")
   }

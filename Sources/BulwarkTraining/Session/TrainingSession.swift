@@ -8,7 +8,7 @@ public enum Precision: String, Sendable, Codable, CaseIterable {
   case fp32
   /// bfloat16 in convolutions and matrix products, by LibTorch's autocast; float32 elsewhere.
   case bf16
-  /// bf16 where the hardware multiplies it (CUDA, AVX-512 BF16, AMX), otherwise fp32.
+  /// bf16 where that is faster (CUDA, AMX), otherwise fp32.
   case auto
 
   /// The precision that `auto` stands for on `device`.

@@ -49,7 +49,7 @@ typedef enum : int32_t { BW_CONTIGUOUS, BW_CHANNELS_LAST } bw_layout;
   F(set_threads, int32_t count)                                                                    \
   F(get_threads, int32_t *count)                                                                   \
   F(torch_version, const char *_Nonnull *_Nonnull out)                                             \
-  F(cpu_features, int32_t *avx512_bf16, int32_t *amx_bf16)                                         \
+  F(cpu_features, int32_t *amx_bf16)                                                               \
   F(keep_large_blocks, int32_t enabled)                                                            \
   F(cuda_load, const char *path, int32_t *devices)                                                 \
   F(synchronize, int32_t device)                                                                   \

@@ -21,7 +21,7 @@ struct CheckpointInspectCommand: ToolCommand {
     let summary = try Checkpoint.inspectSummary(path, policy: edited ? .edited : .required)
     var result = ResultObject(command: "checkpoint inspect")
     result.inputs = ["checkpoint": .string(path), "checkpoint_digest": .string(summary.digest)]
-    result.recipe = summary.recipeDigest
+    result.recipe = summary.recipeDigest.map { "sha256:" + $0 }
     guard case .object(let details) = try JSONValue(encoding: summary) else {
       preconditionFailure("a summary is encoded as a JSON object")
     }

@@ -55,7 +55,7 @@ struct DataPoisonCommand: ToolCommand {
     settings.attack = attackName
     attack.overlay(on: &settings)
     let spec = try settings.requiredSpec(seed: seed)
-    try OutputFile.claim(out, force: force)
+    try dryRun ? OutputFile.check(out, force: force) : OutputFile.claim(out, force: force)
     let device = try compute.resolveDevice()
     let bundle = try console.load(data, options: dataOptions.loadOptions)
     let model = try attack.classifier.map { try LoadedModel($0, device: device) }
@@ -104,6 +104,8 @@ struct DataPoisonCommand: ToolCommand {
     if !poisoned.poisonedIndices.isEmpty {
       try poisoned.writePictures(to: place("pictures.png"))
       outputs["pictures"] = .string(place("pictures.png"))
+    } else if force {
+      try? FileManager.default.removeItem(atPath: place("pictures.png"))
     }
     // Last: where the manifest is, everything else is.
     try manifest.write(to: place("poison.json"), overwrite: force)

@@ -38,7 +38,7 @@ struct EvaluateCommand: ToolCommand {
     let device = try compute.resolveDevice()
     let loaded = try LoadedModel(checkpoint, device: device)
     let bundle = try console.load(data, options: dataOptions.loadOptions)
-    let test = bundle.test ?? bundle.train
+    let test = try bundle.test ?? honest(bundle)
     if bundle.test == nil { console.note("\(data) has no test part; measuring all of it") }
     try loaded.check(test, path: data)
     let manifest =
@@ -60,5 +60,17 @@ struct EvaluateCommand: ToolCommand {
       table.rows = values.map { [$0.definition.name, spokenMetric($0), String($0.count)] }
       return table.lines()
     }
+  }
+
+  /// The training part, unless it is known to be poisoned: its labels would not be the truth.
+  private func honest(_ bundle: DataBundle) throws -> ImageDataset {
+    let poisons = bundle.indexSets["poisoned"] ?? []
+    guard poisons.isEmpty else {
+      throw ToolError(
+        summary: "\(data) has no test part, and \(poisons.count) of its images are poisoned.",
+        remedy: "Measure on clean images of the same classes; --trigger puts the attack on them.",
+        category: .badData)
+    }
+    return bundle.train
   }
 }

@@ -15,7 +15,8 @@ struct FlagCommand: ToolCommand {
       The score of a sample is the symmetric cross-entropy of the model against the given label, \
       in evaluation mode, without augmentation: the higher, the more suspicious. All samples are \
       ranked; flagged are the first --count, or, without it, all whose label the model disputes. \
-      Where DBD suspected classes of being an attack's target, only samples of those are flagged.
+      Where DBD suspected classes of being an attack's target, only samples of those are flagged; \
+      samples that DBD left out of its training come first.
       """)
 
   @Argument(help: "The checkpoint: of a DBD run, or any other.")
@@ -68,9 +69,18 @@ struct FlagCommand: ToolCommand {
     console.note("ranking \(train.count) samples")
     let session = try TrainingSession(
       seed: 0, device: device, precision: compute.precision ?? .auto)
-    let ranking = try loaded.model.suspicion(of: train, loaded.normalization, session: session)
+    let isItsOwn = try loaded.checkpoint.fingerprints["train"] == train.fingerprint
+    if !isItsOwn {
+      console.note(
+        "note: \(data) is not the training set of \(checkpoint), or not all of it; positions in the list "
+          + "are those of \(data) as it was read here.")
+    }
+    let quarantine = isItsOwn ? loaded.checkpoint.quarantine : []
+    let ranking = try loaded.model.suspicion(
+      of: train, loaded.normalization, session: session
+    ).raising(quarantine)
     let suspects = allClasses ? [] : try loaded.suspectedClasses(of: train)
-    let flagged = ranking.flagged(count: count, suspects: suspects)
+    let flagged = ranking.flagged(count: count, suspects: suspects, quarantine: quarantine)
 
     var result = ResultObject(command: "flag")
     result.inputs = try bundle.inputs.merging(loaded.inputs()) { $1 }
@@ -89,6 +99,7 @@ struct FlagCommand: ToolCommand {
     result.details = [
       "samples": .int(train.count), "flagged": .int(flagged.count),
       "suspected_classes": .array(names.map(JSONValue.string)),
+      "quarantined": .int(quarantine.count), "is_training_set": .bool(isItsOwn),
     ]
     if flagged.isEmpty {
       console.note(

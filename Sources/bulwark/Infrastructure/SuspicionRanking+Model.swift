@@ -20,11 +20,13 @@ extension ImageClassifier {
 extension SuspicionRanking {
   /// The flagged positions, most suspicious first: the first `count`, or all whose label the model
   /// disputes. Where classes are suspected of being an attack's target, only samples of theirs: a
-  /// disputed label elsewhere is no sign of poison.
-  func flagged(count: Int?, suspects: [Int]) -> [Int] {
-    let candidates =
-      suspects.isEmpty ? descending : descending.filter { suspects.contains(labels[$0]) }
+  /// disputed label elsewhere is no sign of poison. Samples in quarantine are flagged whatever the model says.
+  func flagged(count: Int?, suspects: [Int], quarantine: [Int]) -> [Int] {
+    let left = Set(quarantine)
+    let candidates = descending.filter {
+      left.contains($0) || suspects.isEmpty || suspects.contains(labels[$0])
+    }
     if let count { return Array(candidates.prefix(count)) }
-    return candidates.filter { predicted[$0] != labels[$0] }
+    return candidates.filter { left.contains($0) || predicted[$0] != labels[$0] }
   }
 }

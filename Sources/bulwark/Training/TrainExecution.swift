@@ -12,7 +12,7 @@ struct TrainExecution {
   let run: TrainRun
   let folder: RunFolder
   /// Checkpoint of another DBD run to start from.
-  var origin: String?
+  var origin: RunOrigin?
 
   private var console: Console { run.console }
   private var isAttacked: Bool { run.data.evaluator.triggered != nil }
@@ -58,25 +58,22 @@ struct TrainExecution {
   {
     let path = folder.checkpoint(method)
     let sink = ProgressSink(console, run: rowName(method))
+    let isThere = FileManager.default.fileExists(atPath: path)
+    let start = try isThere ? Checkpoint(reading: path) : method == .dbd ? origin?.checkpoint : nil
+    let lineage = isThere ? start?.notes[RunOrigin.note] : start == nil ? nil : origin?.record
     let session = try run.session(
       events: sink, stopRequested: { Interruption.isRequested },
-      save: { try store($0, at: path) })
+      save: { try store($0, from: lineage, at: path) })
     let trainer = try run.trainer(method, session: session)
-    if FileManager.default.fileExists(atPath: path) {
-      let checkpoint = try Checkpoint(reading: path)
-      try trainer.restore(checkpoint)
+    if let start {
+      try trainer.restore(start)
       console.note(
-        "\(rowName(method)): going on from \(path), stage \(checkpoint.progress.stage), "
-          + "step \(checkpoint.progress.step)")
+        "\(rowName(method)): going on from stage \(start.progress.stage), "
+          + "step \(start.progress.step)")
+      // A run that is killed before its first checkpoint must not forget where it started.
+      if !isThere { try store(trainer.snapshot(), from: lineage, at: path) }
     }
-    if method == .dbd, let origin, !FileManager.default.fileExists(atPath: path) {
-      let checkpoint = try Checkpoint(reading: origin)
-      try trainer.restore(checkpoint)
-      result.inputs["from"] = .string(origin)
-      console.note(
-        "\(rowName(method)): starting from \(origin), stage \(checkpoint.progress.stage), "
-          + "step \(checkpoint.progress.step)")
-    }
+    if let lineage { result.inputs[RunOrigin.note] = lineage }
     var values: [MetricValue]
     do {
       values = try trainer.run()
@@ -91,7 +88,7 @@ struct TrainExecution {
     sink.finishStage()
     result.outputs["checkpoint_" + method.rawValue] = .string(path)
     if let trainer = trainer as? DBDTrainer {
-      values += try flag(trainer, session: session, path: path, into: &result)
+      values += try flag(trainer, session: session, from: lineage, path: path, into: &result)
     }
     return Outcome(
       method: method, values: values, history: trainer.history, suspected: suspected(by: trainer),
@@ -100,12 +97,14 @@ struct TrainExecution {
 
   /// Writes the ranked list of a DBD run, and the flagged positions into its checkpoint.
   private func flag(
-    _ trainer: DBDTrainer, session: TrainingSession, path: String,
+    _ trainer: DBDTrainer, session: TrainingSession, from lineage: JSONValue?, path: String,
     into result: inout ResultObject
   ) throws -> [MetricValue] {
     let ranking = try trainer.model.suspicion(
-      of: run.data.train, run.data.normalization, session: session)
-    let flagged = ranking.flagged(count: nil, suspects: trainer.suspectedClasses)
+      of: run.data.train, run.data.normalization, session: session
+    ).raising(trainer.quarantine)
+    let flagged = ranking.flagged(
+      count: nil, suspects: trainer.suspectedClasses, quarantine: trainer.quarantine)
     let files = try SuspicionListFile(
       ranking: ranking, flagged: flagged, dataset: run.data.train, origin: result.inputs
     ).write(base: folder.suspicion, overwrite: true)
@@ -113,13 +112,19 @@ struct TrainExecution {
     result.outputs["suspicion_hdf5"] = .string(files.hdf5)
     var checkpoint = try trainer.snapshot()
     checkpoint.indexSets["flagged"] = flagged.sorted()
-    try store(checkpoint, at: path)
+    try store(checkpoint, from: lineage, at: path)
     return trainer.evidence(ranking)
       + SuspicionRanking.evidence(flagged: flagged, knownPoisons: run.data.knownPoisons)
   }
 
-  private func store(_ checkpoint: Checkpoint, at path: String) throws {
+  private func store(_ checkpoint: Checkpoint, from lineage: JSONValue?, at path: String) throws {
     var complete = checkpoint
+    if let lineage {
+      var notes: [String: JSONValue] = [:]
+      if case .object(let known) = complete.notes { notes = known }
+      notes[RunOrigin.note] = lineage
+      complete.notes = .object(notes)
+    }
     complete.recipe = run.resolved.text
     complete.codeVersion = ToolVersion.current
     if let known = run.data.knownPoisons { complete.indexSets["poisoned"] = known }

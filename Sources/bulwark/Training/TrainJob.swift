@@ -18,11 +18,15 @@ struct TrainJob: RecipeJob {
       try report(DryRun(run: run).estimate())
       return
     }
+    // Before anything of an earlier run goes: the origin may lie in the same folder.
+    let origin = try options.from.map { try RunOrigin($0, of: run) }
     try folder.open(
       resolved.text, resume: options.resume,
       stale: TrainRecipe.Method.allCases.map(folder.checkpoint)
-        + DBDTrainer.Stage.allCases.map { folder.checkpoint(before: $0) })
-    let (result, table) = try TrainExecution(run: run, folder: folder, origin: options.from)(
+        + DBDTrainer.Stage.allCases.map { folder.checkpoint(before: $0) }
+        + ["result.json", "suspicion.json", "suspicion.h5", "poison.json", "pictures.png"]
+        .map(folder.file))
+    let (result, table) = try TrainExecution(run: run, folder: folder, origin: origin)(
       command: command)
     try console.finish(result) { table.lines() + ["", "written to \(folder.path)"] }
   }
