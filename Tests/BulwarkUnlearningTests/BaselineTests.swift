@@ -117,6 +117,52 @@ struct BaselineTests {
     #expect(
       places.map(\.epoch) == [Int](repeating: 0, count: 7) + [Int](repeating: 1, count: 7)
         + [Int](repeating: 2, count: 4))
+    // What a pass is belongs to one epoch and one loss.
+    let passes = [
+      UnlearningPass(epoch: 0, steps: 0..<3), UnlearningPass(epoch: 0, steps: 3..<7),
+      UnlearningPass(epoch: 1, steps: 7..<10), UnlearningPass(epoch: 1, steps: 10..<14),
+      UnlearningPass(epoch: 2, steps: 14..<18),
+    ]
+    #expect(
+      (0..<scrub.steps).map(scrub.pass) == passes.flatMap { pass in pass.steps.map { _ in pass } })
+    #expect(scrub.pass(of: scrub.steps).epoch == 3)
+  }
+
+  @Test("SCRUB records the loss of each pass, negative on the forget set, and counts its epochs")
+  func scrubLosses() throws {
+    let run = try Victim.shared.get().unlearner(.scrub)
+    try run.run()
+    let checkpoint = try run.snapshot()
+    let losses = try #require(checkpoint.history.first { $0.name == "unlearn/train_loss" })
+    #expect(losses.steps == [3, 7, 10, 14, 18])
+    #expect(losses.values.map { $0 < 0 } == [true, false, true, false, false])
+    #expect(checkpoint.progress.epoch == 3)
+  }
+
+  @Test("SalUn-soft draws its share of the weights back that a mask lets move, not of all")
+  func softUnderMask() throws {
+    let victim = try Victim.shared.get()
+    var options = UnlearningOptions.small
+    // One step.
+    options.salunSoft.training = FineTuningOptions(epochs: 1, batchSize: 200, learningRate: 0.02)
+    options.salunSoft.ratio = 0.5
+    let run = try victim.unlearner(
+      .salunSoft, mask: MaskOptions(kind: .saliency, ratio: 0.3, batchSize: 10), options: options)
+    try run.run()
+    let mask = try #require(run.mask)
+    let after = try weights(run.model)
+    var movable = 0
+    var drawnBack = 0
+    for entry in mask.tensors {
+      let old = try #require(victim.original.weights[entry.name]).floats()
+      let new = try #require(after[entry.name]).floats()
+      for (index, isAllowed) in try entry.tensor.bytes().enumerated() where isAllowed == 1 {
+        movable += 1
+        if old[index] == new[index] { drawnBack += 1 }
+      }
+    }
+    #expect(movable == Int(Double(mask.total) * 0.3))
+    #expect(drawnBack >= movable / 2 && drawnBack < movable)
   }
 
   @Test("Divergences vanish for equal answers and follow their formulas otherwise")

@@ -1,3 +1,4 @@
+import BulwarkData
 import BulwarkNN
 import BulwarkStore
 import BulwarkTensor
@@ -100,6 +101,34 @@ struct MaskTests {
     #expect(scale > 0)
     for (a, b) in zip(one, two) { #expect(abs(2 * a - b) < 1e-4 * scale) }
     #expect(try bytes(model) == before)
+  }
+
+  @Test("A random mask follows from the shapes alone: no image is looked at for it")
+  func randomNeedsNoGradients() throws {
+    let victim = try Victim.shared.get()
+    let task = try victim.input()
+    // Views that do not fit the images: whoever looks at one through them fails.
+    let input = UnlearningInput(
+      train: task.train, forgetSet: task.forgetSet, normalization: task.normalization,
+      views: [.padCrop(PadCrop(padding: 100))])
+    var options = UnlearningOptions.small
+    options.salun.training.augment = false
+    func run(_ kind: MaskOptions.Kind) throws -> Unlearner {
+      let run = try Unlearner(
+        .salun, options: options, mask: MaskOptions(kind: kind, batchSize: 10),
+        original: victim.original, originalDigest: "sha256:0", input: input,
+        session: TrainingSession(seed: 4))
+      try run.run()
+      return run
+    }
+    #expect(throws: DataError.self) { try run(.saliency) }
+    let random = try run(.random)
+    let expected = try SaliencyMask.mask(
+      .random, ratio: 0.5,
+      gradients: random.model.state.parameters.map {
+        (name: $0.name, tensor: try Tensor.zeros($0.tensor.shape))
+      }, key: RandomKey(seed: 4).stream("mask").stream("random"))
+    #expect(try flat(#require(random.mask)) == flat(#require(expected)))
   }
 
   @Test("A mask of some samples draws them from the forget set; of none or too many, all")

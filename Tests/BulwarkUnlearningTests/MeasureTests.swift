@@ -179,6 +179,25 @@ struct ForgettingReportTests {
     #expect(verdicts[1].hasPrefix("ft forgets too little: UA is 0.0 %, Retrain 5.0 %"))
   }
 
+  @Test("The gap pairs seeds: one without a result takes no other with it")
+  func gapBySeed() throws {
+    let forget = try ForgetSet([1, 2], of: 4, origin: "test")
+    var report = try report()
+    report.rows = [
+      row("retrain", seed: 0, [0.9, 0.5, 0.5, 0.9], forget: forget),
+      row("retrain", seed: 1, [0.05, 1, 0.94, 0.13], forget: forget),
+      row("salun", seed: 1, [0.05, 1, 0.93, 0.14], forget: forget),
+      row("rl", seed: 1, [0.05, 1, 0.93, 0.14], forget: forget),
+      row("rl", seed: 0, [0.9, 0.5, 0.5, 0.8], forget: forget),
+      row("ft", seed: 2, [0, 1, 0.94, 0.13], forget: forget),
+    ]
+    let perSeed = ["salun", "rl", "ft"].map { report.gap(of: $0)?.perSeed }
+    #expect(perSeed.map { $0?.seeds } == [1, 2, nil])
+    #expect(abs(try #require(perSeed[0]).mean - 0.005) < 1e-9)
+    #expect(abs(try #require(perSeed[1]).mean - (0.005 + 0.025) / 2) < 1e-9)
+    #expect(abs(try #require(report.gap(of: "salun")?.ofMeans) - 0.005) < 1e-9)
+  }
+
   @Test("The JSON names digests, forget set, measures with direction and target, and confidences")
   func json() throws {
     let json = try report().json()

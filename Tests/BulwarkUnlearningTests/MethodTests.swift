@@ -1,3 +1,4 @@
+import BulwarkData
 import BulwarkNN
 import BulwarkStore
 import BulwarkTensor
@@ -97,6 +98,54 @@ struct MethodTests {
     let names = Set(checkpoint.history.map(\.name))
     #expect(names.isSuperset(of: original.history.map(\.name)))
     #expect(names.contains("unlearn/train_loss"))
+  }
+
+  @Test(
+    "leaves no tensor in the finished checkpoint that only further steps would need",
+    arguments: [UnlearningMethod.salunSoft, .be])
+  func finished(method: UnlearningMethod) throws {
+    let victim = try Victim.shared.get()
+    var options = UnlearningOptions.small
+    options.salunSoft.reference = .original
+    var saved: [Checkpoint] = []
+    let run = try victim.unlearner(
+      method, options: options,
+      session: TrainingSession(seed: 4, checkpointInterval: 0, save: { saved.append($0) }))
+    try run.run()
+    let owners: Set<String> = ["soft_reference", "extra_output"]
+    let last = try #require(saved.last)
+    let before = saved.dropLast()
+    #expect(!before.isEmpty && before.allSatisfy { !owners.isDisjoint(with: $0.states.keys) })
+    #expect(last.progress.stage == "done" && owners.isDisjoint(with: last.states.keys))
+    let again = try victim.unlearner(method, options: options)
+    try again.restore(last)
+    #expect(try bytes(again.model) == bytes(run.model))
+  }
+
+  @Test("keeps the fingerprint of the original's data, and adds that of the data it was given")
+  func givenData() throws {
+    let victim = try Victim.shared.get()
+    var original = victim.original
+    original.fingerprints["train"] = "of other data"
+    func unlearner(_ train: ImageDataset) throws -> Unlearner {
+      let task = try victim.input()
+      return try Unlearner(
+        .ft, options: .small, original: original, originalDigest: "sha256:1",
+        input: UnlearningInput(
+          train: train, forgetSet: task.forgetSet, normalization: task.normalization),
+        session: TrainingSession(seed: 0))
+    }
+    let checkpoint = try unlearner(victim.train).snapshot()
+    #expect(checkpoint.fingerprints["train"] == "of other data")
+    #expect(checkpoint.fingerprints["unlearn_data"] == (try victim.train.fingerprint))
+    #expect(throws: Never.self) { try unlearner(victim.train).restore(checkpoint) }
+    let relabeled = try victim.train.relabeled(victim.train.labels.map { 9 - $0 })
+    #expect(throws: CheckpointUseError.otherRun("its training data have another fingerprint")) {
+      try unlearner(relabeled).restore(checkpoint)
+    }
+    original.fingerprints["train"] = nil
+    let known = try unlearner(victim.train).snapshot().fingerprints["train"]
+    #expect(known == (try victim.train.fingerprint))
   }
 
   @Test("refuses a checkpoint of another seed, method, setting or forget set")

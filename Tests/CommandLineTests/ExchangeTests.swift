@@ -87,4 +87,55 @@ struct ExchangeTests {
     try Safetensors.write(checkpoint.weights, to: other)
     #expect(try Self.runPython([script, "check", other]) == 1)
   }
+
+  /// Compares the logits of a state dict with stored ones: folder of `models.py`, stored images and
+  /// logits, state dict, bound.
+  private static let comparison = """
+    import sys, torch
+    from safetensors.torch import load_file
+    sys.path.insert(0, sys.argv[1])
+    from models import build
+    stored, path, bound = load_file(sys.argv[2]), sys.argv[3], float(sys.argv[4])
+    read = load_file if path.endswith(".safetensors") else lambda path: torch.load(path, weights_only=True)
+    model = build("resnet18", 4, 10).eval()
+    model.load_state_dict(read(path))
+    with torch.no_grad():
+        difference = (model(stored["images"]) - stored["logits"]).abs().max().item()
+    sys.exit(0 if difference <= bound else 2)
+    """
+
+  @Test(
+    "What PyTorch trained is unlearned from here, and PyTorch gets Bulwark's logits of the result",
+    .enabled(if: hasPyTorch, "needs Python with torch and safetensors; BULWARK_PYTHON names one"))
+  func unlearned() async throws {
+    let folder = try TemporaryFolder()
+    let given = try await imported("pt", into: folder)
+    let outcome = try await tool(
+      "unlearn", "--checkpoint", given, "--data", "digits", "--limit", "60", "--forget",
+      "random:0.2", "--set", "data.channels=3", "--set", "data.image_size=32", "--set",
+      "data.test_limit=30", "--set", "settings.salun.training.epochs=1", "--set",
+      "relearning.enabled=false", "--threads", "1", "--precision", "fp32", "--out",
+      folder.file("unlearned"))
+    #expect(outcome.status == 0, "\(outcome.stderr)")
+    let path = folder.file("unlearned") + "/salun-seed0.h5"
+    let model = try ImageClassifier.restored(from: Checkpoint(reading: path))
+    let before = Self.fixtures + "resnet18-logits.safetensors"
+    let images = try #require(try Safetensors.read(before).tensors["images"])
+    let logits = try withoutGradients { try model.logits(images, .evaluation) }
+    let after = folder.file("logits.safetensors")
+    try Safetensors.write(StateDict([("images", images), ("logits", logits)]), to: after)
+    for format in ["pt", "safetensors"] {
+      let back = folder.file("back." + format)
+      let exported = try await tool("checkpoint", "export", path, "--out", back)
+      #expect(exported.status == 0, "\(exported.stderr)")
+      // 2 tells that the logits differ: those of the network before it unlearned do.
+      for (stored, status) in [(after, Int32(0)), (before, Int32(2))] {
+        let found = try Self.runPython([
+          "-c", Self.comparison, Self.repository + "/Scripts/fixtures", stored, back,
+          "\(Self.bound)",
+        ])
+        #expect(found == status, "\(format) against \(stored)")
+      }
+    }
+  }
 }

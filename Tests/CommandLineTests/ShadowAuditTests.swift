@@ -45,8 +45,11 @@ struct ShadowAuditTests {
       Issue.record("the report has no rows")
       return
     }
-    #expect(rows.compactMap { $0["name"]?.stringValue } == ["original", "salun", "retrain"])
-    let retrain = try #require(rows.last)
+    #expect(
+      rows.compactMap { $0["name"]?.stringValue } == [
+        "original", "salun", "original (U-LiRA)", "retrain (U-LiRA)", "salun (U-LiRA)",
+      ])
+    let retrain = try #require(rows.first { $0["name"] == "retrain (U-LiRA)" })
     for name in ["ulira_auc", "ulira_tpr_at_1pct_fpr", "ulira_tpr_at_0_1pct_fpr"] {
       #expect(retrain["measures"]?[name]?["value"] != nil, "\(name)")
     }

@@ -1,4 +1,3 @@
-import BulwarkNN
 import BulwarkStore
 import BulwarkTensor
 import Foundation
@@ -111,38 +110,63 @@ struct UnlearnFlowTests {
     let result = try await run([
       "unlearn", "--recipe", fixture.recipe, "--forget", "class:0", "--out", fixture.out("class"),
       "--set", "settings.salun.training={epochs: 12, batch_size: 25, learning_rate: 0.02}",
-      "--set", "relearning.enabled=false",
+      "--set", "relearning.enabled=false", "--reference", "retrain",
     ])
     let (before, after) = (try metrics(result, row: "original"), try metrics(result, row: "salun"))
+    let reference = try metrics(result, row: "retrain")
+    let (own, aim) = (
+      try #require(after["unlearning_accuracy"]), try #require(reference["unlearning_accuracy"])
+    )
     #expect(try #require(before["unlearning_accuracy"]) < 0.5)
-    #expect(try #require(after["unlearning_accuracy"]) > 0.8)
+    #expect(aim > 0.8 && own > 0.8 && abs(own - aim) < 0.2)
     #expect(
       try #require(after["retain_accuracy"]) > #require(before["retain_accuracy"]) - 0.05)
+  }
+
+  @Test("Half of the data is forgotten, with a mask from a part of it, and held against Retrain")
+  func half() async throws {
+    let fixture = try await UnlearnFixture()
+    let result = try await run([
+      "unlearn", "--recipe", fixture.recipe, "--forget", "random:0.5", "--reference", "retrain",
+      "--set", "mask.samples=50", "--set", "settings.salun.label_draw=once", "--set",
+      "relearning.enabled=false", "--out", fixture.out("half"),
+    ])
+    let details = try #require(result["details"] as? [String: Any])
+    #expect(details["forget_samples"] as? Int == 100)
+    let salun = try metrics(result, row: "salun")
+    #expect(salun["average_gap"] != nil)
+    #expect(salun["movement_outside_mask"] == 0)
+    let checkpoint = try Checkpoint(reading: fixture.out("half") + "/salun-seed0.h5")
+    #expect(checkpoint.indexSets["forget"]?.count == 100)
+    let (before, aim) = (try metrics(result, row: "original"), try metrics(result, row: "retrain"))
+    #expect(
+      try #require(aim["unlearning_accuracy"]) > #require(before["unlearning_accuracy"]))
   }
 
   @Test("Weights from PyTorch are imported, unlearned and exported again under the same names")
   func pyTorch() async throws {
     let fixture = try await UnlearnFixture()
-    let architecture = Architecture(.resNet18, width: 4, classes: 10, channels: 1)
-    let model = try architecture.build(key: RandomKey(seed: 1))
-    let weights = StateDict(try model.state.snapshot().map { ($0.name, $0.tensor) })
-    try PyTorchFile.write(weights, to: fixture.out("given.pt"))
+    // PyTorch wrote it (Scripts/fixtures/exchange.py).
+    let given = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .appendingPathComponent("Fixtures/resnet18.pt").path
+    let weights = try PyTorchFile.read(given).tensors
     _ = try await run([
-      "checkpoint", "import", fixture.out("given.pt"), "--model", "resnet18", "--width", "4",
-      "--classes", "10", "--channels", "1", "--mean", "0.3", "--std", "0.35", "--out",
+      "checkpoint", "import", given, "--model", "resnet18", "--width", "4", "--classes", "10",
+      "--mean", "0.5", "0.5", "0.5", "--std", "0.25", "0.25", "0.25", "--out",
       fixture.out("imported.h5"),
     ])
     _ = try await run([
       "unlearn", "--checkpoint", fixture.out("imported.h5"), "--data", "digits", "--limit", "60",
       "--forget", "random:0.2", "--set", "settings.salun.training.epochs=1", "--threads", "1",
       "--precision", "fp32", "--out", fixture.out("unlearned"), "--set",
-      "relearning.enabled=false", "--set", "data.test_limit=30",
+      "relearning.enabled=false", "--set", "data.test_limit=30", "--set", "data.channels=3",
+      "--set", "data.image_size=32",
     ])
     let checkpoint = fixture.out("unlearned") + "/salun-seed0.h5"
     _ = try await run(["checkpoint", "export", checkpoint, "--out", fixture.out("back.pt")])
     let exported = try PyTorchFile.read(fixture.out("back.pt")).tensors
     let unlearned = try Checkpoint(reading: checkpoint).weights
-    #expect(exported.names == weights.names)
+    #expect(Set(exported.names) == Set(weights.names))
     for entry in unlearned {
       let tensor = try #require(exported[entry.name])
       #expect(try tensor.doubles() == entry.tensor.doubles(), "\(entry.name)")

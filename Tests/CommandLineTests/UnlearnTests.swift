@@ -73,8 +73,11 @@ struct UnlearnTests {
       let checkpoint = try Checkpoint(reading: out + "/salun-seed\(seed).h5")
       #expect(checkpoint.indexSets["forget"]?.count == 20)
       #expect(checkpoint.progress.stage == "done")
-      #expect(checkpoint.fingerprints == (try Checkpoint(reading: fixture.checkpoint)).fingerprints)
+      let data = try Checkpoint(reading: fixture.checkpoint).fingerprints
+      #expect(checkpoint.fingerprints.filter { $0.key != "unlearn_data" } == data)
+      #expect(checkpoint.fingerprints["unlearn_data"] == data["train"])
     }
+    try checkRecord(of: result, in: out)
     let report = try JSONValue(
       parsing: String(contentsOfFile: out + "/forgetting.json", encoding: .utf8))
     #expect(
@@ -98,6 +101,45 @@ struct UnlearnTests {
     #expect(
       try fixture.bytes(out + "/salun-seed1.h5")
         == fixture.bytes(fixture.out("again") + "/salun-seed1.h5"))
+  }
+
+  /// Spread and interval of the means, and what stands behind every row of every seed.
+  private func checkRecord(of result: [String: Any], in out: String) throws {
+    let rows = try #require(result["rows"] as? [[String: Any]])
+    let salun = try #require(rows[2]["metrics"] as? [String: [String: Any]])
+    for name in ["unlearning_accuracy", "unlearning_time", "average_gap_per_seed"] {
+      let metric = try #require(salun[name])
+      let mean = try #require(metric["value"] as? Double)
+      #expect(try #require(metric["std"] as? Double) >= 0, "\(name)")
+      let ends = try #require(metric["interval_95"] as? [Any]).compactMap { $0 as? Double }
+      try #require(ends.count == 2, "\(name)")
+      #expect(ends[0] <= mean && mean <= ends[1], "\(name)")
+    }
+    let inputs = try #require(result["inputs"] as? [String: Any])
+    let forgotten = try #require(inputs["forget_set_digests"] as? [String: String])
+    #expect(Set(forgotten.keys) == ["0", "1"] && forgotten["0"] != forgotten["1"])
+    let details = try #require(result["details"] as? [String: Any])
+    let models = try #require(details["models"] as? [[String: Any]])
+    #expect(models.count == 8)
+    let masked = models.filter { $0["name"] as? String == "ft+random" }
+    #expect(masked.count == 2)
+    for model in masked {
+      let seed = try #require(model["seed"] as? Int)
+      #expect(model["forget_set_digest"] as? String == forgotten["\(seed)"])
+      let digest = try Checkpoint.inspectSummary(out + "/ft-random-seed\(seed).h5").digest
+      #expect(model["checkpoint_digest"] as? String == digest)
+      let settings = try #require(model["settings"] as? [String: Any])
+      let mask = try #require(settings["mask"] as? [String: Any])
+      #expect(mask["kind"] as? String == "random" && mask["ratio"] as? Double == 0.5)
+    }
+    let report = try JSONValue(
+      parsing: String(contentsOfFile: out + "/forgetting.json", encoding: .utf8))
+    guard case .array(let written)? = report["rows"] else {
+      Issue.record("the report has no rows")
+      return
+    }
+    let kinds = written.map { $0["settings"]?["mask"]?["kind"]?.stringValue }
+    #expect(kinds.filter { $0 == "saliency" }.count == 2)
   }
 
   @Test("Interrupted again and again, a run ends with the bytes of an uninterrupted one")
@@ -191,13 +233,38 @@ struct UnlearnTests {
     #expect(!FileManager.default.fileExists(atPath: fixture.out("never")))
   }
 
-  @Test("A method that diverges is named in the report, and the others keep their rows")
+  @Test("A relearning test that diverges leaves its own measure out and nothing else")
+  func relearningDiverges() async throws {
+    let fixture = try await UnlearnFixture()
+    let outcome = try await fixture.tool(
+      "unlearn", "--recipe", fixture.recipe, "--method", "ft", "--set",
+      "relearning.training.learning_rate=1e17", "--out", fixture.out("run"), "--json")
+    #expect(outcome.status == 0, "\(outcome.stderr)")
+    #expect(outcome.stderr.contains("ft, seed 0: no relearning test"), "\(outcome.stderr)")
+    let rows = try #require(outcome.json?["rows"] as? [[String: Any]])
+    #expect(rows.map { $0["name"] as? String } == ["original", "ft"])
+    let metrics = try #require(rows[1]["metrics"] as? [String: [String: Any]])
+    for name in ["unlearning_accuracy", "retain_accuracy", "test_accuracy", "mia_efficacy"] {
+      #expect(metrics[name] != nil, "\(name)")
+    }
+    #expect(metrics.keys.allSatisfy { !$0.hasPrefix("relearned") })
+    #expect(metrics["unlearning_accuracy"]?["std"] == nil)
+  }
+
+  @Test("A method that diverges is named in the report and leaves no file; the others keep theirs")
   func diverged() async throws {
     let fixture = try await UnlearnFixture()
     let outcome = try await fixture.tool(
       "unlearn", "--recipe", fixture.recipe, "--method", "ga", "--method", "ft", "--set",
-      "settings.ga.training.learning_rate=1e17", "--out", fixture.out("table"), "--json")
+      "settings.ga.training.learning_rate=1e17", "--set", "checkpoint_interval=0", "--out",
+      fixture.out("table"), "--json")
     #expect(outcome.status == 0, "\(outcome.stderr)")
+    let outputs = try #require(outcome.json?["outputs"] as? [String: String])
+    #expect(outputs["checkpoint_ga-seed0"] == nil && outputs["checkpoint_ft-seed0"] != nil)
+    for (name, isThere) in [("ga", false), ("ft", true)] {
+      let path = fixture.out("table") + "/\(name)-seed0.h5"
+      #expect(FileManager.default.fileExists(atPath: path) == isThere, "\(name)")
+    }
     let rows = try #require(outcome.json?["rows"] as? [[String: Any]])
     #expect(rows.map { $0["name"] as? String } == ["original", "ft"])
     let report = try JSONValue(

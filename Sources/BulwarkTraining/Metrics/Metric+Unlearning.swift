@@ -46,13 +46,15 @@ extension Metric {
   /// Avg Gap as in the paper's tables.
   public static let averageGap = MetricDefinition(
     name: "average_gap", unit: "fraction", direction: .lower,
-    formula: "mean over UA, RA, TA and MIA of |mean of the method - mean of Retrain| over seeds",
+    formula: "mean over UA, RA, TA and MIA of |mean of the method - mean of Retrain| over the "
+      + "seeds that both have",
     source: paper + ", Avg. Gap")
   /// Avg Gap seed by seed.
   public static let averageGapPerSeed = MetricDefinition(
     name: "average_gap_per_seed", unit: "fraction", direction: .lower,
     formula:
-      "mean over seeds of the mean over UA, RA, TA and MIA of |method - Retrain of the seed|",
+      "mean over the seeds that both have of the mean over UA, RA, TA and MIA of "
+      + "|method - Retrain of the seed|",
     source: "Bulwark; never below average_gap")
   /// Weights that the mask lets move.
   public static let maskCount = MetricDefinition(

@@ -28,7 +28,7 @@ public struct BadTeacherOptions: Hashable, Sendable, Codable {
 ///
 /// As in the official code the divergence is averaged over batch and classes, and the part of the
 /// retain set is drawn once.
-final class BadTeacher: UnlearningProcedure {
+final class BadTeacher: UniformProcedure {
   private let context: UnlearningContext
   private let options: BadTeacherOptions
   private let descent: Descent

@@ -25,7 +25,7 @@ public struct BoundaryOptions: Hashable, Sendable, Codable {
 /// As in SalUn's official code all weights train, on the forget set alone, and the new row starts at
 /// random (PyTorch's default). Unlike that code, and like the BE paper, the row is gone before the
 /// model is used: an argmax never names it.
-final class BoundaryExpanding: UnlearningProcedure {
+final class BoundaryExpanding: UniformProcedure {
   private let context: UnlearningContext
   private let options: BoundaryOptions
   private let descent: Descent

@@ -9,7 +9,7 @@ import BulwarkTraining
 /// As in SalUn's official code: a frozen copy of the original model in evaluation mode takes one
 /// step of the fast gradient sign method of 0.1 in pixels of 0...1, rounded to 8 bits, on the randomly
 /// viewed image; the class it then answers is the new label, also where it is the given one.
-final class BoundaryShrinking: UnlearningProcedure {
+final class BoundaryShrinking: UniformProcedure {
   private let context: UnlearningContext
   private let options: BoundaryOptions
   private let descent: Descent

@@ -15,7 +15,7 @@ public struct FineTuningOnlyOptions: Hashable, Sendable, Codable {
 
 /// FT (Warnecke et al. 2021; Golatkar et al. 2020): cross-entropy on the retain set from the original
 /// weights, so that the forget set fades.
-final class FineTuning: UnlearningProcedure {
+final class FineTuning: UniformProcedure {
   private let context: UnlearningContext
   private let options: FineTuningOptions
   private let descent: Descent

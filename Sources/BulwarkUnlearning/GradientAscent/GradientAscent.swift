@@ -15,7 +15,7 @@ public struct GradientAscentOptions: Hashable, Sendable, Codable {
 
 /// GA (Thudi et al. 2022; Graves et al. 2021): ascent on the cross-entropy of the forget set alone,
 /// in training mode as in SalUn's official code.
-final class GradientAscent: UnlearningProcedure {
+final class GradientAscent: UniformProcedure {
   private let context: UnlearningContext
   private let options: GradientAscentOptions
   private let descent: Descent

@@ -39,7 +39,7 @@ public struct InfluenceUnlearningOptions: Hashable, Sendable, Codable {
 /// With n_f and n_r samples and sums s of single-sample gradients at the original weights in
 /// evaluation mode, v = s_f / n − s_r · n_f / (n · n_r) (official `Wfisher.py`). The mask, where there is
 /// one, limits the step. Deviation: no random views.
-final class InfluenceUnlearning: UnlearningProcedure {
+final class InfluenceUnlearning: UniformProcedure {
   private let context: UnlearningContext
   private let options: InfluenceUnlearningOptions
 

@@ -20,7 +20,7 @@ public struct NegGradPlusOptions: Hashable, Sendable, Codable {
 
 /// NegGrad+ (Kurmanji et al., NeurIPS 2023): w · CE(D_r) − (1 − w) · CE(D_f), one batch of each a
 /// step; the forget set is gone through again and again.
-final class NegGradPlus: UnlearningProcedure {
+final class NegGradPlus: UniformProcedure {
   private let context: UnlearningContext
   private let options: NegGradPlusOptions
   private let descent: Descent

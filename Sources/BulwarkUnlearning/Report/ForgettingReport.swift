@@ -4,22 +4,23 @@ import Foundation
 
 /// The proof of forgetting: what was forgotten, how, how well and at what cost.
 public struct ForgettingReport: Sendable {
-  /// One model with its measurements: the original, the reference or an unlearned one.
+  /// One model with its measurements (the original, the reference or an unlearned one), or the audit of
+  /// many models of one kind.
   public struct Row: Sendable {
-    /// `original`, `retrain`, or a method and its mask.
+    /// `original`, `retrain`, or a method and its mask; for an audit what `auditName` makes of it.
     public var name: String
     /// Seed of the run and of its forget set.
     public var seed: UInt64
-    /// Digest of the model's checkpoint file; nil for a model that has none of its own.
+    /// Digest of the model's checkpoint file; nil for an audit.
     public var checkpointDigest: String?
-    /// What was forgotten.
+    /// What was forgotten; for an audit the samples of which each model unlearned one half.
     public var forgetSet: ForgetSet
     /// The measurements, cost included.
     public var values: [MetricValue]
     /// Probability of the given label for each training sample, in 0...1; empty for a row that
     /// stands for several models.
     public var confidence: [Double]
-    /// Method settings.
+    /// Method settings, and under `mask` those of the mask; null where there are none.
     public var settings: JSONValue
 
     /// Makes a row.
@@ -42,9 +43,9 @@ public struct ForgettingReport: Sendable {
     }
   }
 
-  /// A method that came to no model on one seed.
+  /// A method that came to no model on one seed, or whose audit came to no number.
   public struct Failure: Sendable, Hashable {
-    /// The method and its mask.
+    /// Name of the row that is missing.
     public var name: String
     /// Seed of the run.
     public var seed: UInt64
@@ -76,7 +77,7 @@ public struct ForgettingReport: Sendable {
   public var rows: [Row]
   /// Given labels of the training samples.
   public var labels: [Int]
-  /// The methods that came to no model.
+  /// The rows that are missing, and why.
   public var failures: [Failure]
   /// Counts behind the rates of an audit by U-LiRA, row by row; null without one.
   public var audit = JSONValue.null
@@ -92,6 +93,12 @@ public struct ForgettingReport: Sendable {
     self.rows = rows
     self.labels = labels
   }
+
+  /// Name of the row of an audit by U-LiRA, which is about other samples than the runs.
+  ///
+  /// - Parameter name: of what is audited: the original, the reference, or a method and its mask.
+  /// - Returns: a name that no model of a run has.
+  public static func auditName(of name: String) -> String { "\(name) (U-LiRA)" }
 
   /// The names of the rows in order, each once.
   public var names: [String] {
@@ -111,15 +118,25 @@ public struct ForgettingReport: Sendable {
       found.map(\.value), samples: definition.isShareOfSamples ? first.count : nil)
   }
 
-  /// The average gap of a row to Retrain: of means, and for each seed; nil without a reference.
+  /// The average gap of a row to Retrain over the seeds on which both have all four measures.
+  ///
+  /// - Parameter name: of the row.
+  /// - Returns: the gap of the means over these seeds, and the gaps of the seeds; nil when there is no
+  ///   such seed.
   public func gap(of name: String) -> (ofMeans: Double, perSeed: SampleSummary)? {
-    func measures(_ name: String) -> [[Double]] {
-      rows(named: name).map { row in Self.gapMeasures.compactMap(row.value) }
+    func measures(_ name: String) -> [(seed: UInt64, values: [Double])] {
+      rows(named: name).map { row in
+        (seed: row.seed, values: Self.gapMeasures.compactMap(row.value))
+      }.filter { $0.values.count == Self.gapMeasures.count }
     }
-    let (own, reference) = (measures(name), measures(Self.reference))
-    guard !own.isEmpty, own.count == reference.count,
-      (own + reference).allSatisfy({ $0.count == Self.gapMeasures.count })
-    else { return nil }
+    let references = Dictionary(
+      measures(Self.reference).map { ($0.seed, $0.values) }, uniquingKeysWith: { first, _ in first }
+    )
+    let pairs = measures(name).compactMap { own in
+      references[own.seed].map { (own: own.values, reference: $0) }
+    }
+    guard !pairs.isEmpty else { return nil }
+    let (own, reference) = (pairs.map(\.own), pairs.map(\.reference))
     return (
       AverageGap.ofMeans(own, from: reference),
       SampleSummary(AverageGap.perSeed(own, from: reference))

@@ -5,9 +5,11 @@ import BulwarkTraining
 
 /// Snapshots that a run goes on from bit for bit. They keep everything that the original checkpoint
 /// held: history, index sets, fingerprints, further states and notes; the optimizer becomes the
-/// method's own. No time is stored.
+/// method's own, and the fingerprint `unlearn_data` is that of the data which the run was given. No time
+/// is stored.
 extension Unlearner {
-  /// Everything needed to go on from here; the unlearned checkpoint once the run is over.
+  /// Everything needed to go on from here; the unlearned checkpoint once the run is over, without the
+  /// tensors that only further steps would need.
   public func snapshot() throws -> Checkpoint {
     var checkpoint = original
     checkpoint.weights = StateDict(try model.state.snapshot().map { ($0.name, $0.tensor) })
@@ -15,19 +17,24 @@ extension Unlearner {
       tensors: StateDict(procedure?.optimizer?.state.map { ($0.name, $0.tensor) } ?? []),
       settings: try settings())
     checkpoint.progress = Checkpoint.Progress(
-      stage: stage.rawValue, epoch: procedure.map { step / max($0.stepsPerEpoch, 1) } ?? 0,
-      step: step, seed: session.seed)
-    checkpoint.fingerprints["train"] = try input.train.fingerprint
+      stage: stage.rawValue, epoch: procedure?.pass(of: step).epoch ?? 0, step: step,
+      seed: session.seed)
+    let given = try input.train.fingerprint
+    checkpoint.fingerprints["train"] = original.fingerprints["train"] ?? given
+    checkpoint.fingerprints[Self.givenData] = given
     checkpoint.indexSets["forget"] = input.forgetSet.forget
     checkpoint.history = history.series
     // What an earlier unlearning left under these names belongs to that run.
     for owner in Self.owners { checkpoint.states[owner] = nil }
-    checkpoint.states.merge(procedure?.states ?? [:]) { $1 }
+    if stage != .done { checkpoint.states.merge(procedure?.states ?? [:]) { $1 } }
     checkpoint.states["unlearning"] = StateDict([("loss_sum", try Tensor([lossSum]))])
     if let mask { checkpoint.states["mask"] = mask.tensors }
     checkpoint.notes = try notes()
     return checkpoint
   }
+
+  /// Role of the fingerprint of the data that a run was given, which need not be the original's.
+  private static let givenData = "unlearn_data"
 
   /// The names of the states that unlearning writes.
   private static let owners = [
@@ -70,7 +77,7 @@ extension Unlearner {
     where own[key] != other?[key] {
       throw CheckpointUseError.otherRun("its \(key.replacing("_", with: " ")) differs")
     }
-    guard try checkpoint.fingerprints["train"] == input.train.fingerprint else {
+    guard try checkpoint.fingerprints[Self.givenData] == input.train.fingerprint else {
       throw CheckpointUseError.otherRun("its training data have another fingerprint")
     }
     stage = saved

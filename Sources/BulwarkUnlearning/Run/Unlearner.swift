@@ -137,16 +137,24 @@ public final class Unlearner: UnlearningRun {
     guard maskKind != .none else { return }
     session.tell(.stage(name: "saliency_mask", step: 0, steps: 1))
     let key = session.key.stream("mask")
+    // Only the shapes count for a random mask, and the weights have them too.
+    let scores =
+      try maskKind == .random
+      ? model.state.parameters.map { (name: $0.name, tensor: $0.tensor) } : gradients(key)
+    mask = try SaliencyMask.mask(
+      maskKind, ratio: maskOptions.ratio, gradients: scores, key: key.stream("random"))
+  }
+
+  /// The summed gradients on the forget set, or on the part of it that the mask's settings ask for.
+  private func gradients(_ key: RandomKey) throws -> [(name: String, tensor: Tensor)] {
     let context = context()
     let members = try maskOptions.members(input.forgetSet.forget, key: key.stream("samples"))
-    let gradients = try SaliencyMask.gradients(
+    return try SaliencyMask.gradients(
       model, input.train, members: members, batchSize: maskOptions.batchSize, key: key,
       session: session
     ) { pixels, batch in
       try context.images(pixels, augment: maskOptions.augment, key: key.stream("view").step(batch))
     }
-    mask = try SaliencyMask.mask(
-      maskKind, ratio: maskOptions.ratio, gradients: gradients, key: key.stream("random"))
   }
 
   private func unlearn() throws {
@@ -156,11 +164,12 @@ public final class Unlearner: UnlearningRun {
     self.procedure = procedure
     session.tell(.stage(name: method.rawValue, step: step, steps: procedure.steps))
     while step < procedure.steps {
+      let pass = procedure.pass(of: step)
       let outcome = try procedure.step(step)
       step += 1
       lossSum += outcome.loss
-      if procedure.optimizer != nil, step % procedure.stepsPerEpoch == 0 {
-        let mean = lossSum / Double(procedure.stepsPerEpoch)
+      if procedure.optimizer != nil, step == pass.steps.upperBound {
+        let mean = lossSum / Double(pass.steps.count)
         record(MetricValue(Metric.trainLoss, mean, count: input.train.count))
         lossSum = 0
       }

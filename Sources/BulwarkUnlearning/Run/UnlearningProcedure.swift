@@ -7,8 +7,8 @@ import Foundation
 protocol UnlearningProcedure: AnyObject {
   /// Steps of the whole run; 1 for a method that changes the weights at once.
   var steps: Int { get }
-  /// Steps after which the mean loss is recorded.
-  var stepsPerEpoch: Int { get }
+  /// The pass that a step belongs to; for the number of all steps, what would follow the last one.
+  func pass(of step: Int) -> UnlearningPass
   /// What updates the weights; nil for a method that has no optimizer.
   var optimizer: (any Optimizer)? { get }
   /// Makes one step.
@@ -17,6 +17,27 @@ protocol UnlearningProcedure: AnyObject {
   var states: [String: StateDict] { get }
   /// Takes them over from a checkpoint.
   func load(states: [String: StateDict]) throws
+}
+
+/// A procedure whose epochs are one pass each, all of the same number of steps.
+protocol UniformProcedure: UnlearningProcedure {
+  /// Steps of an epoch.
+  var stepsPerEpoch: Int { get }
+}
+
+extension UniformProcedure {
+  func pass(of step: Int) -> UnlearningPass {
+    let epoch = step / stepsPerEpoch
+    return UnlearningPass(epoch: epoch, steps: epoch * stepsPerEpoch..<(epoch + 1) * stepsPerEpoch)
+  }
+}
+
+/// Consecutive steps of one epoch that descend the same loss, whose mean is recorded at their end.
+struct UnlearningPass: Equatable {
+  /// Number of the epoch, which is also the number of epochs that are over before it.
+  var epoch: Int
+  /// The steps of the pass, counted over the whole run.
+  var steps: Range<Int>
 }
 
 /// What a step was like.

@@ -38,7 +38,7 @@ public struct SCRUBOptions: Hashable, Sendable, Codable {
 ///
 /// Each of the first epochs starts with a pass over the forget set that descends
 /// −KL(teacher ‖ student); every epoch then passes over the retain set with γ · CE + α · KL. The
-/// divergences are at temperature T and multiplied by T².
+/// divergences are at temperature T and multiplied by T². Each pass has a mean loss of its own.
 final class SCRUB: UnlearningProcedure {
   private let context: UnlearningContext
   private let options: SCRUBOptions
@@ -57,12 +57,18 @@ final class SCRUB: UnlearningProcedure {
   }
 
   var optimizer: (any Optimizer)? { descent.optimizer }
-  var stepsPerEpoch: Int { retainWalk.stepsPerEpoch }
   var steps: Int {
     retainWalk.stepsPerEpoch * options.training.epochs
       + forgetWalk.stepsPerEpoch * forgetEpochs
   }
   private var forgetEpochs: Int { min(options.forgetEpochs, options.training.epochs) }
+
+  func pass(of step: Int) -> UnlearningPass {
+    let place = position(step)
+    let length = place.isForgetting ? forgetWalk.stepsPerEpoch : retainWalk.stepsPerEpoch
+    let start = step - place.step % length
+    return UnlearningPass(epoch: place.epoch, steps: start..<start + length)
+  }
 
   /// Where a step stands: its epoch, whether it forgets, and its number among the steps of its kind.
   func position(_ step: Int) -> (epoch: Int, isForgetting: Bool, step: Int) {

@@ -25,7 +25,7 @@ public struct DampeningOptions: Hashable, Sendable, Codable {
 /// Importance I is the mean over batches of the squared gradient of the batch's cross-entropy, in
 /// evaluation mode without random views: I_D over all training data, I_f over the forget set. Where
 /// I_f > α · I_D: θ ← θ · min(1, λ · I_D / I_f). A mask, where there is one, limits the change.
-final class SelectiveSynapticDampening: UnlearningProcedure {
+final class SelectiveSynapticDampening: UniformProcedure {
   private let context: UnlearningContext
   private let options: DampeningOptions
 

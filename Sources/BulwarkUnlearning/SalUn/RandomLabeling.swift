@@ -48,7 +48,7 @@ public struct RandomLabelingOptions: Hashable, Sendable, Codable {
 /// Random labeling with retention: cross-entropy on the forget set with random labels and on the
 /// retain set with its own. Under a saliency mask this is SalUn (Fan et al., ICLR 2024, eq. 5 with
 /// the retain term of the official code, whose weight is 1 by steps).
-final class RandomLabeling: UnlearningProcedure {
+final class RandomLabeling: UniformProcedure {
   private let context: UnlearningContext
   private let options: RandomLabelingOptions
   private let descent: Descent

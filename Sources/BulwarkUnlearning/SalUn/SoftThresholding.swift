@@ -42,17 +42,20 @@ public struct SoftThresholdingOptions: Hashable, Sendable, Codable {
 /// by a proximal step instead of a fixed mask.
 ///
 /// After every step d = θ − θ_ref and θ ← θ_ref + sign(d) · max(|d| − τ, 0), where τ is the n-th smallest
-/// |d| over all weights and n = floor(ρ · (1 − epoch / epochs) · N).
-final class SoftThresholding: UnlearningProcedure {
+/// |d| over the N weights that may move (all without a mask) and n = floor(ρ · (1 − epoch / epochs) · N).
+final class SoftThresholding: UniformProcedure {
   private let context: UnlearningContext
   private let options: SoftThresholdingOptions
   private let labeling: RandomLabeling
+  /// N: the weights that may move.
+  private let movable: Int
   private var reference: [Tensor] = []
   static let owner = "soft_reference"
 
   init(_ context: UnlearningContext, _ options: SoftThresholdingOptions) throws {
     self.context = context
     self.options = options
+    movable = try context.mask?.count() ?? context.model.state.parameterCount
     labeling = try RandomLabeling(
       context,
       RandomLabelingOptions(
@@ -77,19 +80,20 @@ final class SoftThresholding: UnlearningProcedure {
     reference = try context.model.state.parameters.map { try $0.tensor.detach().clone() }
   }
 
-  /// Draws every weight back by the n-th smallest movement; the n smallest vanish.
+  /// Draws every weight back by the n-th smallest movement of those that may move; the n smallest
+  /// vanish.
   private func shrink(share: Double) throws {
     let parameters = context.model.state.parameters
-    let total = context.model.state.parameterCount
-    let count = Int(share * Double(total))
+    let count = Int(share * Double(movable))
     guard count > 0 else { return }
     try withoutGradients {
       let movements = try zip(parameters, reference).map { try $0.tensor - $1 }
-      // The n-th smallest of N is the (N − n + 1)-th largest.
+      // The n-th smallest of N is the (N − n + 1)-th largest: also among all weights, because the
+      // frozen ones do not move and come last.
       var selection = TopSelection()
       let sizes = try movements.map { try $0.abs().to(.cpu).contiguous() }
       for (entry, size) in zip(parameters, sizes) { try selection.count(size, name: entry.name) }
-      var cut = selection.cut(keeping: total - count + 1)
+      var cut = selection.cut(keeping: movable - count + 1)
       for size in sizes { try cut.refine(size) }
       cut.finish()
       let threshold = Double(cut.value)

@@ -7,6 +7,15 @@ struct ResultMetric: Encodable, Equatable {
   var value: JSONValue
   var unit: String
   var n: Int?
+  /// Sample standard deviation, where the value is a mean over seeds. A finite number.
+  var std: Double?
+  /// Lower and upper end of the 95 % interval of a mean over seeds. Finite numbers.
+  var interval95: [Double]?
+
+  private enum CodingKeys: String, CodingKey {
+    case value, unit, n, std
+    case interval95 = "interval_95"
+  }
 
   init(_ value: Double, unit: String, n: Int? = nil) {
     // JSON has no infinity and no NaN.

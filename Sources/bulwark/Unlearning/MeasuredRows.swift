@@ -64,6 +64,7 @@ struct MeasuredRows {
       "settings": try method.map { try run.recipe.settings.settings(of: $0.method) } ?? .null,
       "mask": try method.map { try JSONValue(encoding: run.mask(of: $0)) } ?? .null,
       "seed": .unsigned(seed), "version": .string(ToolVersion.current),
+      "revision": .int(AlgorithmRevision.current),
     ]
     return SHA256Digest(of: try identity.text()).description
   }

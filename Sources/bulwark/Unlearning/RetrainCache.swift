@@ -1,5 +1,6 @@
 import BulwarkNN
 import BulwarkStore
+import BulwarkTensor
 import BulwarkTraining
 import BulwarkUnlearning
 import Foundation
@@ -25,9 +26,19 @@ struct RetrainCache {
       "data": .string(try input.train.fingerprint),
       "forget_set": .string(input.forgetSet.digest), "seed": .unsigned(seed),
       "precision": .string(try run.recipe.precision.resolved(on: run.device).rawValue),
-      "device": .string(run.device.description), "version": .string(ToolVersion.current),
+      "device": .string(run.device.description),
+      "threads": .int(try Runtime.shared().threadCount()),
+      "version": .string(ToolVersion.current), "revision": .int(AlgorithmRevision.current),
     ]
   }
+}
+
+/// Revision of the code that trains, unlearns and measures. It stands in the identity of everything that
+/// is kept for later: references, shadows, their statistics and measured rows.
+enum AlgorithmRevision {
+  /// To be raised with every change after which equal settings give other weights or other measurements;
+  /// then nothing that older code has kept is used.
+  static let current = 1
 }
 
 /// Seconds that runs have taken so far, beside the checkpoints: a checkpoint itself holds no time.

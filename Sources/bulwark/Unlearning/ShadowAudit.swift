@@ -1,10 +1,8 @@
 import BulwarkData
-import BulwarkNN
 import BulwarkStore
 import BulwarkTensor
 import BulwarkTraining
 import BulwarkUnlearning
-import Foundation
 
 /// U-LiRA for every row of a recipe: trains the shadows, unlearns, attacks.
 ///
@@ -12,6 +10,20 @@ import Foundation
 /// the digests of what decides them, so a second run, or a resumed one, trains nothing twice.
 struct ShadowAudit {
   let run: UnlearnRun
+
+  /// What is attacked on every shadow: the shadow itself, or what a row makes of it.
+  enum Subject: Equatable {
+    case original
+    case row(MethodRow)
+
+    /// Name of the row.
+    var name: String {
+      switch self {
+      case .original: ForgettingReport.original
+      case .row(let row): row.name
+      }
+    }
+  }
 
   /// What one row's attack found.
   struct Finding {
@@ -21,38 +33,68 @@ struct ShadowAudit {
     var details: JSONValue
   }
 
+  /// What the attacks found, and the rows that came to nothing.
+  struct Outcome {
+    var findings: [Finding] = []
+    var failures: [ForgettingReport.Failure] = []
+  }
+
   private var recipe: UnlearnRecipe { run.recipe }
   private var console: Console { run.console }
 
-  /// Attacks the original, the reference and every method.
+  /// Attacks the original, the reference and every method. A row that diverges on a shadow is left out of
+  /// the audit and named; the others go on.
   ///
-  /// - Throws: `EarlyExit` with status 75 when a signal came.
-  func callAsFunction() throws -> [Finding] {
+  /// - Throws: `EarlyExit` with status 75 when a signal came; `TrainingError` when a shadow or a reference
+  ///   diverges.
+  func callAsFunction() throws -> Outcome {
     let design = try design()
-    let rows = try rows()
+    var subjects = try subjects()
     var statistics: [String: [[Double]]] = [:]
+    var outcome = Outcome()
     for shadow in design.isMember.indices {
       let work = try work(shadow, design)
-      let original = try work.trained()
-      statistics[ForgettingReport.original, default: []].append(
-        try work.statistic(ForgettingReport.original) { try work.model(original) })
-      for row in rows {
-        statistics[row.name, default: []].append(
-          try work.statistic(row.name) { try work.unlearned(row, from: original) })
+      for subject in subjects where shadow < shadowCount(of: subject) {
+        do {
+          let answers = try work.statistic(of: subject)
+          statistics[subject.name, default: []].append(answers)
+        } catch let error as UnlearningError {
+          guard case .notFinite = error else { throw error }
+          subjects.removeAll { $0 == subject }
+          let reason = "in shadow \(shadow + 1) \(error.summary); \(error.remedy)"
+          let failure = ForgettingReport.Failure(
+            name: ForgettingReport.auditName(of: subject.name), seed: recipe.seed, reason: reason)
+          outcome.failures.append(failure)
+          console.note("\(failure.name): \(reason)")
+        }
       }
       console.note("shadow \(shadow + 1) of \(design.isMember.count) done")
     }
-    return ([ForgettingReport.original] + rows.map(\.name)).compactMap { name in
-      statistics[name].map {
-        finding(name, LikelihoodRatioAttack(statistics: $0, isMember: design.isMember))
+    outcome.findings = subjects.compactMap { subject in
+      statistics[subject.name].map { answers in
+        let members = Array(design.isMember.prefix(answers.count))
+        return finding(
+          subject.name, LikelihoodRatioAttack(statistics: answers, isMember: members))
       }
     }
+    return outcome
   }
 
-  /// The models that are attacked besides the original: Retrain and every method.
+  /// The rows that are attacked: Retrain and every method.
   func rows() throws -> [MethodRow] {
     let reference = try MethodRow(parsing: ForgettingReport.reference)
     return try [reference] + recipe.rows().filter { $0 != reference }
+  }
+
+  /// Everything that is attacked.
+  func subjects() throws -> [Subject] { try [.original] + rows().map(Subject.row) }
+
+  /// On how many shadows a subject is attacked: the first ones of the design.
+  func shadowCount(of subject: Subject) -> Int {
+    guard case .row(let row) = subject, !row.method.startsFromCheckpoint,
+      recipe.audit.retrainShadows > 0
+    else { return recipe.audit.shadows }
+    return recipe.audit.retrainShadows
   }
 
   /// Which samples each shadow is trained on.
@@ -100,115 +142,5 @@ struct ShadowAudit {
       ]
     }
     return Finding(name: name, values: values, details: .object(counts))
-  }
-}
-
-/// The work on one shadow.
-struct ShadowWork {
-  let run: UnlearnRun
-  let input: UnlearningInput
-  let audited: ImageDataset
-  let shadow: Int
-  let seed: UInt64
-
-  /// What decides the shadow's training.
-  private func identity() throws -> [String: JSONValue] {
-    var identity = try RetrainCache(run: run).identity(input, seed: seed)
-    identity["kind"] = "shadow"
-    return identity
-  }
-
-  private func path(_ kind: String, _ identity: [String: JSONValue], _ ending: String) throws
-    -> String
-  {
-    let digest = SHA256Digest(of: try JSONValue.object(identity).text()).description.prefix(24)
-    return "\(run.recipe.cache)/\(kind)-\(digest).\(ending)"
-  }
-
-  /// The shadow before unlearning, from the cache or trained now.
-  func trained() throws -> Checkpoint {
-    let path = try path("shadow", identity(), "h5")
-    let trainer = try trainer(session(saving: path))
-    if FileManager.default.fileExists(atPath: path) {
-      let checkpoint = try Checkpoint(reading: path)
-      if checkpoint.progress.stage == "done" { return checkpoint }
-      try trainer.restore(checkpoint)
-    }
-    try interruptible(path) { _ = try trainer.run() }
-    return try trainer.snapshot()
-  }
-
-  /// What trains the shadow; nothing is computed yet.
-  func trainer(_ session: TrainingSession) throws -> SupervisedTrainer {
-    let data = TrainingData(
-      train: input.train,
-      evaluator: Evaluator(test: nil, triggered: nil, normalization: input.normalization))
-    return try SupervisedTrainer(
-      run.loaded.model.architecture, data: data, options: run.retrain,
-      augmentation: input.augmentation, session: session)
-  }
-
-  func model(_ checkpoint: Checkpoint) throws -> ImageClassifier {
-    try ImageClassifier.restored(from: checkpoint, device: run.device)
-  }
-
-  /// The model after unlearning, or retrained.
-  func unlearned(_ row: MethodRow, from original: Checkpoint) throws -> ImageClassifier {
-    guard row.method.startsFromCheckpoint else {
-      let path = try RetrainCache(run: run).path(input, seed: seed)
-      let unlearning = try Retraining(
-        run.loaded.model.architecture, options: run.retrain, input: input,
-        session: session(saving: path))
-      if FileManager.default.fileExists(atPath: path) {
-        try unlearning.restore(Checkpoint(reading: path))
-      }
-      try interruptible(path) { try unlearning.run() }
-      return unlearning.model
-    }
-    let unlearning = try Unlearner(
-      row.method, options: run.recipe.settings, mask: run.mask(of: row), original: original,
-      originalDigest: "shadow \(shadow)", input: input, session: session(saving: nil))
-    try interruptible(run.recipe.cache) { try unlearning.run() }
-    return unlearning.model
-  }
-
-  /// The statistic of each audited sample under a model, from the cache or computed now.
-  func statistic(_ name: String, _ model: () throws -> ImageClassifier) throws -> [Double] {
-    var identity = try identity()
-    identity["row"] = .string(name)
-    if let row = try? MethodRow(parsing: name) {
-      identity["settings"] = try run.recipe.settings.settings(of: row.method)
-      identity["mask"] = try JSONValue(encoding: run.mask(of: row))
-    }
-    let path = try path("ulira", identity, "json")
-    if let data = FileManager.default.contents(atPath: path),
-      let known = try? JSONDecoder().decode([Double].self, from: data), known.count == audited.count
-    {
-      return known
-    }
-    let logits = try model().logits(
-      of: audited, input.normalization, session: session(saving: nil))
-    let values = try LikelihoodRatioAttack.statistic(logits, labels: audited.labels)
-    let text = try JSONValue(encoding: values).text() + "\n"
-    try AtomicFile.write(Data(text.utf8), to: path, overwrite: true)
-    return values
-  }
-
-  private func session(saving path: String?) throws -> TrainingSession {
-    try OutputFile.makeFolder(run.recipe.cache)
-    return try run.session(
-      seed: seed, events: nil, stopRequested: { Interruption.isRequested },
-      save: path.map { path in { try $0.write(to: path, overwrite: true) } })
-  }
-
-  private func interruptible(_ place: String, _ body: () throws -> Void) throws {
-    do {
-      try body()
-    } catch let stop as TrainingInterrupted {
-      throw EarlyExit(
-        status: .interrupted,
-        message: "bulwark: interrupted in shadow \(shadow + 1), stage \(stop.stage), after step "
-          + "\(stop.step); \(place) holds what was done.\nRun the same command with --resume.")
-    }
   }
 }

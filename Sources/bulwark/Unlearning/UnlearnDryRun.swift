@@ -73,23 +73,26 @@ struct UnlearnDryRun {
     }
   }
 
-  /// What the audit does with each shadow: train it, unlearn or retrain with every row, attack.
+  /// What the audit does with each shadow: train it, unlearn or retrain with every row, attack. Retrain
+  /// may be left out on the last ones.
   private func auditEstimates() throws -> [Estimate] {
     let audit = ShadowAudit(run: run)
     let design = try audit.design()
     let work = try audit.work(0, design)
-    let rows = try audit.rows()
     let shadows = design.isMember.count
     let watch = try timed(SupervisedTrainer.stage, seed: work.seed) { session in
       _ = try work.trainer(session).run()
     }
     let training = Estimate(
       name: "shadow: training", steps: watch.steps, seconds: watch.totalSeconds, runs: shadows)
-    let methods = try rows.map {
-      try estimate($0, "shadow: \($0.name)", work.input, seed: work.seed, runs: shadows)
+    let methods = try audit.rows().map {
+      try estimate(
+        $0, "shadow: \($0.name)", work.input, seed: work.seed,
+        runs: audit.shadowCount(of: .row($0)))
     }
-    // The original is attacked as well.
-    let answers = Double(design.audited.count * (rows.count + 1))
+    // Every model that is attacked answers for all audited samples.
+    let models = try audit.subjects().reduce(0) { $0 + audit.shadowCount(of: $1) }
+    let answers = Double(design.audited.count * models) / Double(shadows)
     let attack = Estimate(
       name: "shadow: attack", steps: 0, seconds: try answers * inferenceSeconds(), runs: shadows)
     return [training] + methods + [attack]

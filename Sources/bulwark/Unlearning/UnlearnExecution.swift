@@ -111,19 +111,21 @@ struct UnlearnExecution {
       path: row.method.startsFromCheckpoint ? folder.file("costs.json") : path + ".costs.json")
     let sink = ProgressSink(console, run: run.recipe.seeds > 1 ? name : row.name)
     var current: (any UnlearningRun)?
-    var earlier = UnlearningCost()
+    // What earlier processes have spent; nil where they left a checkpoint and their costs are lost.
+    var earlier: UnlearningCost? = UnlearningCost()
     let session = try run.session(
       seed: seed, events: sink, stopRequested: { Interruption.isRequested },
       save: { checkpoint in
+        // First, so that no checkpoint is there without its costs.
+        if let current, let earlier { try costs.set(earlier + current.cost, of: name) }
         try store(checkpoint, of: row, at: path)
-        if let current { try costs.set(earlier + current.cost, of: name) }
       })
     let unlearning = try run.run(row, input, session: session)
     current = unlearning
     if FileManager.default.fileExists(atPath: path) {
       let checkpoint = try Checkpoint(reading: path)
       try unlearning.restore(checkpoint)
-      earlier = costs.read()[name] ?? UnlearningCost()
+      earlier = costs.read()[name]
       console.detail("\(name): going on from \(path), stage \(checkpoint.progress.stage)")
     }
     do {
@@ -131,10 +133,14 @@ struct UnlearnExecution {
     } catch let stop as TrainingInterrupted {
       console.clearProgress()
       throw interrupted(stop, path: path)
+    } catch let error as UnlearningError {
+      // What a run saved on the way to numbers that are none is no result.
+      if case .notFinite = error { try? FileManager.default.removeItem(atPath: path) }
+      throw error
     }
     sink.finishStage()
-    let cost = earlier + unlearning.cost
-    try costs.set(cost, of: name)
+    let cost = earlier.map { $0 + unlearning.cost }
+    if let cost { try costs.set(cost, of: name) }
     // The trainer inside a retraining saves without a word about the forget set.
     if !row.method.startsFromCheckpoint { try store(unlearning.snapshot(), of: row, at: path) }
     return try measured(row, unlearning, input, seed: seed, path: path, cost: cost)
@@ -142,12 +148,12 @@ struct UnlearnExecution {
 
   private func measured(
     _ row: MethodRow, _ unlearning: any UnlearningRun, _ input: UnlearningInput, seed: UInt64,
-    path: String, cost: UnlearningCost
+    path: String, cost: UnlearningCost?
   ) throws -> ForgettingReport.Row {
     let session = try run.session(seed: seed, events: nil)
     let outcome = try evaluator(input).measure(unlearning.model, session: session)
     var values = outcome.values
-    values.append(MetricValue(Metric.unlearningTime, cost.seconds, count: 1))
+    if let cost { values.append(MetricValue(Metric.unlearningTime, cost.seconds, count: 1)) }
     let weights = StateDict(try unlearning.model.state.snapshot().map { ($0.name, $0.tensor) })
     if let mask = (unlearning as? Unlearner)?.mask {
       let movement = try mask.largestMovementOutside(
@@ -156,20 +162,36 @@ struct UnlearnExecution {
       values.append(MetricValue(Metric.movementOutsideMask, movement, count: mask.total))
     }
     if run.recipe.relearning.enabled {
-      let test = RelearningTest(input: input, options: run.recipe.relearning)
-      for result in try test.run(weights, unlearning.model.architecture, session: session)
-      where result.epochs > 0 {
-        values.append(
-          MetricValue(
-            Metric.relearnedAccuracy(epochs: result.epochs), result.accuracy, count: result.count))
-      }
+      values += try relearned(
+        row, weights, unlearning.model.architecture, input, session: session)
     }
     let measured = ForgettingReport.Row(
       name: row.name, seed: seed, checkpointDigest: try Checkpoint.inspectSummary(path).digest,
       forgetSet: input.forgetSet, values: values, confidence: outcome.confidence,
-      settings: try run.recipe.settings.settings(of: row.method))
+      settings: try run.settings(of: row))
     try keep(measured, as: "\(row.fileName)-seed\(seed)", of: row, input)
     return measured
+  }
+
+  /// Forget accuracy after a little relearning. None where the relearning diverges, which says nothing
+  /// about the model.
+  private func relearned(
+    _ row: MethodRow, _ weights: StateDict, _ architecture: Architecture, _ input: UnlearningInput,
+    session: TrainingSession
+  ) throws -> [MetricValue] {
+    let test = RelearningTest(input: input, options: run.recipe.relearning)
+    do {
+      let results = try test.run(weights, architecture, session: session)
+      return results.filter { $0.epochs > 0 }.map {
+        MetricValue(Metric.relearnedAccuracy(epochs: $0.epochs), $0.accuracy, count: $0.count)
+      }
+    } catch let error as UnlearningError {
+      guard case .notFinite = error else { throw error }
+      console.note(
+        "\(row.name), seed \(session.seed): no relearning test: \(error.summary); use a smaller "
+          + "relearning.training.learning_rate")
+      return []
+    }
   }
 
   /// Adds the share of Retrain's time where there is one.

@@ -79,6 +79,12 @@ extension UnlearnRecipe {
     try check.require(
       audit.shadows == 0 || ((6...1000).contains(audit.shadows) && audit.shadows % 2 == 0),
       "audit.shadows", "0, or an even number in 6...1000", audit.shadows)
+    try check.require(
+      audit.retrainShadows == 0
+        || (audit.retrainShadows >= 6 && audit.retrainShadows % 2 == 0
+          && audit.retrainShadows <= audit.shadows),
+      "audit.retrain_shadows", "0 (all), or an even number of at least 6 and at most audit.shadows",
+      audit.retrainShadows)
     try check.number("audit.share", audit.share, to: 1, isAbove: true, isBelow: true)
     try data.validate("data")
     try retrain.validate("retrain")

@@ -58,6 +58,9 @@ struct UnlearnRecipe: SeededRecipe, Equatable {
     var shadows = 0
     /// Share of the training set that is audited; each shadow unlearns half of it.
     var share = 0.2
+    /// Shadows on which Retrain is audited, an even number of at least 6: the first ones. 0 takes all. Its
+    /// models see the same samples on every shadow and differ by their seeds alone.
+    var retrainShadows = 0
   }
 
   /// What the methods are held against.

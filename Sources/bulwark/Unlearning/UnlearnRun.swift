@@ -124,6 +124,17 @@ struct UnlearnRun {
     return mask
   }
 
+  /// The settings of a row for the record, and under `mask` those of its mask; null for retraining.
+  func settings(of row: MethodRow) throws -> JSONValue {
+    guard case .object(var members) = try recipe.settings.settings(of: row.method) else {
+      return .null
+    }
+    var mask = mask(of: row)
+    if mask.kind == .automatic { mask.kind = row.method.ownMask }
+    members["mask"] = try JSONValue(encoding: mask)
+    return .object(members)
+  }
+
   /// The run of a row; nothing is computed yet.
   func run(_ row: MethodRow, _ input: UnlearningInput, session: TrainingSession) throws
     -> any UnlearningRun
