@@ -67,6 +67,27 @@ struct EvidenceTests {
     }
   }
 
+  @Test("Whoever published several commitments is held to a share of the level with each of them")
+  func commitments() {
+    // One cell of twelve, and one key of twenty.
+    let rank = RankTest(
+      observed: 0.9, foreign: [0.1, 0.2, 0.1], further: [Double](repeating: 0.1, count: 16),
+      nulls: [[0.2, 0.1, 0.2, 0.1], [0.1, 0.1, 0.2, 0.1]])
+    func report(_ commitments: Int) -> VerificationReport {
+      VerificationReport(
+        scheme: .adi, owner: "owner", access: .logits, level: 0.1, commitments: commitments,
+        metric: "score", count: 1, isCommitted: true, isDrawn: true, rank: rank, counted: nil,
+        cleanAccuracy: 1, cleanImages: 1, classShares: [])
+    }
+    #expect(report(1).verdict == .derived)
+    #expect(report(1).sentence.contains("level 0.1 for one commitment"))
+    #expect(report(2).verdict == .notShown)
+    #expect(report(2).sentence.contains("level 0.1 for 2 commitments, 0.05 for each"))
+    #expect(report(2).sentence.contains("cannot reach the level"))
+    #expect(VerificationOptions(level: 0.1, commitments: 4).testedLevel == 0.025)
+    #expect(throws: RecipeError.self) { try VerificationOptions(commitments: 0).validate() }
+  }
+
   @Test("What helps every key on one model, or one key on every model, is no evidence")
   func excess() {
     // A sharp model: everything is a little higher, the owner's key no more than others.

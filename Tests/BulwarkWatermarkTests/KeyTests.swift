@@ -111,6 +111,9 @@ struct KeyTests {
     #expect(first != nil)
     #expect(try commitment(facts: WatermarkKey.Facts(created: "today")) != first)
     #expect(try commitment(facts: WatermarkKey.Facts(recipe: "another")) != first)
+    #expect(try commitment(facts: WatermarkKey.Facts(published: "test:name")) != first)
+    // Keys of an own secret say nothing about it.
+    #expect(try !JSONValue.text(of: WatermarkKey.Facts()).contains("published"))
     #expect(try commitment(1) != first)
     #expect(try commitment(owner: "thief") != first)
     #expect(try commitment(model: SHA256Digest(of: "other model")) != first)
@@ -156,6 +159,71 @@ struct KeyTests {
     #expect(changes.count { text.contains($0.0) } >= 4)
     try "{}".write(toFile: path, atomically: true, encoding: .utf8)
     #expect(throws: WatermarkError.self) { try WatermarkKey(reading: path) }
+  }
+
+  @Test("A key that replaces a readable file is at no moment readable by others itself")
+  func neverReadable() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("key.json")
+    try "{}".write(toFile: path, atomically: false, encoding: .utf8)
+    chmod(path, 0o644)
+    let queue = inotify_init1(O_NONBLOCK)
+    try #require(queue >= 0)
+    defer { close(queue) }
+    try #require(
+      inotify_add_watch(queue, folder.path, UInt32(IN_ATTRIB) | UInt32(IN_MOVED_TO)) >= 0)
+    try TinyTask.shared.get().key(.adi, .small).write(to: path, overwrite: true)
+    #expect(!WatermarkKey.isReadableByOthers(path))
+    var buffer = [UInt8](repeating: 0, count: 1 << 14)
+    let count = buffer.withUnsafeMutableBytes { read(queue, $0.baseAddress, $0.count) }
+    let events = Array(buffer.prefix(max(0, count)))
+    // Descriptor, mask, cookie and length of the name, four bytes each; then the name.
+    var (place, modes, arrived) = (0, 0, false)
+    while place + 16 <= events.count {
+      let words = (0..<4).map { word in
+        (0..<4).reduce(0) { $0 | Int(events[place + 4 * word + $1]) << (8 * $1) }
+      }
+      let name = events[place + 16..<place + 16 + words[3]].prefix { $0 != 0 }
+      if String(decoding: name, as: UTF8.self) == "key.json" {
+        if words[1] & Int(IN_ATTRIB) != 0 { modes += 1 }
+        if words[1] & Int(IN_MOVED_TO) != 0 { arrived = true }
+      }
+      place += 16 + words[3]
+    }
+    #expect(arrived && modes == 0, "\(modes) changes of mode under the final name")
+  }
+
+  @Test("A key file with numbers that no key has is refused, and traps nobody")
+  func impossible() throws {
+    let task = try TinyTask.shared.get()
+    let folder = try TemporaryFolder()
+    let path = folder.file("key.json")
+    let margin = try task.key(.margin, .small)
+    let label = try #require(margin.material?.labels.first)
+    let shape = margin.shape.map(String.init).joined(separator: ",")
+    let changes: [(WatermarkScheme, String, String)] = [
+      (.zhangContent, "\"family\":\"patch\"", "\"family\":\"automatic\""),
+      (.zhangContent, "\"scheme\":\"zhang-content\"", "\"scheme\":\"uchida\""),
+      (.zhangContent, "\"count\":30", "\"count\":-1"),
+      (.zhangContent, "\"classes\":10", "\"classes\":1"),
+      (.adi, "\"classes\":10", "\"classes\":9223372036854775807"),
+      (.adi, "\"shape\":[\(shape)]", "\"shape\":[]"),
+      (.margin, "\"labels\":[\(label),", "\"labels\":[9223372036854775807,"),
+      (.uchida, "\"bits\":16", "\"bits\":-1"),
+      (.uchida, "\"bits\":16", "\"bits\":9223372036854775807"),
+      (.coswm, "\"frequency\":3", "\"frequency\":0"),
+    ]
+    for (scheme, old, new) in changes {
+      try task.key(scheme, .small).write(to: path, overwrite: true)
+      #expect(throws: Never.self, "\(scheme)") { try WatermarkKey(reading: path) }
+      let text = try String(contentsOfFile: path, encoding: .utf8)
+      #expect(text.contains(old), "\(old)")
+      try text.replacing(old, with: new).write(toFile: path, atomically: true, encoding: .utf8)
+      let error = #expect(throws: WatermarkError.self, "\(new)") {
+        try WatermarkKey(reading: path)
+      }
+      #expect(error?.summary.contains("no usable watermark key") == true, "\(new)")
+    }
   }
 
   @Test("A released model tells its commitment and nothing that a thief could use")

@@ -71,6 +71,17 @@ struct RemovalDistillationTests {
     #expect(try FreshStudent.overlap(student, first) == [])
   }
 
+  @Test("A stolen model that has the student's first weights is refused, and the run goes on")
+  func twin() throws {
+    let architecture = Architecture(.smallCNN, width: 4, classes: 10, channels: 1)
+    let twin = try architecture.build(key: RandomKey(seed: 1).stream("removal/student"))
+    let error = #expect(throws: RemovalError.self) {
+      try FreshStudent.make(architecture, for: twin, key: RandomKey(seed: 1), device: .cpu)
+    }
+    #expect(error?.summary.contains("conv1.weight") == true, "\(error?.summary ?? "")")
+    #expect(error?.category == .failure)
+  }
+
   @Test("The loss is the batch mean of a 2×3 example computed by hand, with and without T²")
   func loss() throws {
     let teacher = try Tensor([Float(1), 2, 3, 0, 0, 1], shape: [2, 3])

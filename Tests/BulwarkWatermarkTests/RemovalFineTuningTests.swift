@@ -55,8 +55,8 @@ struct RemovalFineTuningTests {
         stolen.attack(text).surrogate(
           of: stolen.model(), data: data, session: TrainingSession(seed: 3)))
     }
-    let settings = "epochs=4,batch_size=16,learning_rate=0.05"
-    #expect(try accuracy("rtal:\(settings)") > 0.7)
+    let settings = "epochs=8,batch_size=16,learning_rate=0.02"
+    #expect(try accuracy("rtal:\(settings)") > 0.8)
     #expect(try accuracy("rtal:\(settings),labels=given") < 0.3)
     #expect(try accuracy("ftal:\(settings)") < 0.3)
   }

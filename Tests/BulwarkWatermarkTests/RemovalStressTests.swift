@@ -39,12 +39,13 @@ struct RemovalStressTests {
 
   private func run(
     _ suite: StressSuite, store: StressStore? = nil, stopAfter: Int = .max,
+    events: (any EventSink)? = nil,
     finished: (StressReport.Row, Bool) -> Void = { _, _ in }
   ) throws -> StressReport {
     let stolen = try StolenModel.shared.get()
     var asked = 0
     let session = try TrainingSession(
-      seed: 5, checkpointInterval: .infinity,
+      seed: 5, events: events, checkpointInterval: .infinity,
       stopRequested: {
         asked += 1
         return asked > stopAfter
@@ -72,7 +73,7 @@ struct RemovalStressTests {
     #expect(base.own?.value == 1 && base.accuracyChange == 0 && base.classPriorShift == 0)
     #expect(base.accuracy == (try stolen.accuracy(stolen.model())))
     // Neither the foreign key nor one of four null scores is as large: 1 / 6.
-    #expect(base.own?.pValue == 1 / 6.0)
+    #expect(base.own?.pValue == 1 / 6.0 && base.own?.log10P == log10(1 / 6.0))
     #expect(base.strongestForeign?.pValue == nil)
     #expect(!mild.losesTooMuch && strong.losesTooMuch && !eight.losesTooMuch)
     #expect(try #require(mild.own?.value) > 0.9)
@@ -168,6 +169,18 @@ struct RemovalStressTests {
       suite(["prune-0.1"], own: StolenModel.shared.get().foreignCarriers), store: store
     ) { if $1 { kept.append($0.attack) } }
     #expect(kept.isEmpty)
+  }
+
+  @Test("What no checkpoint can hold is not kept, and the run says so")
+  func notKept() throws {
+    let folder = try ScratchFolder()
+    let log = EventLog()
+    _ = try run(
+      suite(["int8:images=20", "prune-0.1"]),
+      store: StressStore(folder: folder.path, keepsSurrogates: true), events: log)
+    let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+    #expect(files.filter { $0.hasSuffix(".h5") } == ["prune-0.1.h5"])
+    #expect(log.notes.contains { $0.hasPrefix("int8:images=20: not kept") }, "\(log.notes)")
   }
 
   @Test("An attack does the same wherever it stands in the list")

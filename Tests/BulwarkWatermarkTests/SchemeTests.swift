@@ -146,6 +146,63 @@ struct SchemeTests {
     #expect(throws: CheckpointUseError.self) { try other.restore(#require(saved)) }
   }
 
+  @Test("A host whose last step left no numbers is no model, whatever its losses were")
+  func lastStep() throws {
+    let task = try TinyTask.shared.get()
+    var host: HostTrainer?
+    let session = try TrainingSession(
+      seed: 5,
+      stopRequested: {
+        // After the last update no further loss would show it.
+        if let host, host.step == host.steps {
+          try? withoutGradients { try host.model.head.bias.fill(.nan) }
+        }
+        return false
+      })
+    let trainer = try task.trainer(.adi, .small, epochs: 1, session: session)
+    host = trainer
+    let error = #expect(throws: TrainingError.self) { try trainer.run() }
+    #expect(error?.summary.contains("the weights became infinite") == true)
+  }
+
+  @Test(
+    "Images that are carriers under a wrong label are not learned under the right one",
+    arguments: [WatermarkScheme.margin, .adi, .ingrain])
+  func heldBack(_ scheme: WatermarkScheme) throws {
+    let task = try TinyTask.shared.get()
+    var options = WatermarkOptions.small
+    #expect(try task.trainer(.adi, options, epochs: 1).steps == 12)
+    options.carriers.family = .relabeled
+    options.ingrain.variant = .c
+    let log = EventLog()
+    let trainer = try task.trainer(
+      scheme, options, epochs: 1, session: TrainingSession(seed: 5, events: log))
+    // 300 images less 30 carriers, in batches of 25.
+    #expect(trainer.steps == 11)
+    guard scheme == .ingrain else { return }
+    _ = try trainer.run()
+    let ingrainer = try #require(log.stages.first)
+    #expect(ingrainer.name == "ingrainer" && ingrainer.steps == 11)
+  }
+
+  @Test("EWE shows all carriers and images of the class in turn, whatever lies between its batches")
+  func entangledTurns() throws {
+    let task = try TinyTask.shared.get()
+    var options = WatermarkOptions.small
+    options.carriers.count = 40
+    options.ewe.cleanBatches = 4
+    let context = HostContext(
+      model: try task.architecture.build(key: RandomKey(seed: 1)), data: task.data,
+      key: try task.key(.ewe, options), training: task.training(),
+      augmentation: task.augmentation, stepsPerEpoch: 12, session: try TrainingSession(seed: 5))
+    let embedding = try EntangledEmbedding(context, options.ewe)
+    // Half of a batch of 25: four times twelve carriers are more than forty.
+    let shown = try [4, 9, 14, 19].map { try embedding.halves(step: $0) }
+    let positions = shown.flatMap { $0.carriers.positions }
+    #expect(positions.count == 48 && Set(positions).count == 40)
+    #expect(Set(shown[0].targets.indices).isDisjoint(with: shown[1].targets.indices))
+  }
+
   @Test("Wrong settings are refused with their key")
   func refused() throws {
     let changes: [(WatermarkScheme, (inout WatermarkOptions) -> Void, String)] = [

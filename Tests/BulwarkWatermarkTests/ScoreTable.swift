@@ -67,9 +67,9 @@ struct ScoreTable {
       observed: own[suspect][key], foreign: Array(others[suspect].prefix(shared)),
       further: Array(others[suspect].dropFirst(shared)), nulls: nulls)
     return VerificationReport(
-      scheme: scheme, owner: "owner", access: access, level: 1e-3, metric: "score", count: 20,
-      isCommitted: true, isDrawn: isDrawn, rank: rank, counted: nil, cleanAccuracy: 0,
-      cleanImages: 1, classShares: [])
+      scheme: scheme, owner: "owner", access: access, level: 1e-3, commitments: 1,
+      metric: "score", count: 20, isCommitted: true, isDrawn: isDrawn, rank: rank, counted: nil,
+      cleanAccuracy: 0, cleanImages: 1, classShares: [])
   }
 
   /// Scores that are there already.

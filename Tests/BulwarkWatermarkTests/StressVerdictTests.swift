@@ -48,9 +48,9 @@ struct StressVerdictTests {
       nulls: [[0.2, 0.1, 0.7, 0.1], [0.6, 0.5, 0.6, 0.5]])
     for level in [0.05, 1.0 / 12, 0.5] {
       let report = VerificationReport(
-        scheme: .adi, owner: "", access: .logits, level: level, metric: "", count: 1,
-        isCommitted: true, isDrawn: true, rank: table, counted: nil, cleanAccuracy: 1,
-        cleanImages: 1, classShares: [])
+        scheme: .adi, owner: "", access: .logits, level: level, commitments: 1,
+        metric: "", count: 1, isCommitted: true, isDrawn: true, rank: table, counted: nil,
+        cleanAccuracy: 1, cleanImages: 1, classShares: [])
       #expect((report.verdict == .derived) == table.shows(level: level))
     }
   }

@@ -72,6 +72,35 @@ struct VerificationTests {
     #expect(throws: WatermarkError.self) { try few.verify(other) }
   }
 
+  @Test("Scoring tells how far it is, and stops where it is asked to")
+  func stops() throws {
+    let task = try TinyTask.shared.get()
+    let nulls = try (0..<2).map { try task.architecture.build(key: RandomKey(seed: $0)) }
+    let suspect = try task.architecture.build(key: RandomKey(seed: 2))
+    func verify(_ session: TrainingSession) throws {
+      _ = try WatermarkVerifier(
+        task.key(.zhangContent, .small), published: nil, nulls: nulls, data: task.data,
+        options: VerificationOptions(foreignKeys: 3, suspectKeys: 70), session: session
+      ).verify(suspect)
+    }
+    let log = EventLog()
+    try verify(TrainingSession(seed: 0, events: log))
+    // 4 keys on each of two models, then 71 keys, 64 at a time.
+    #expect(log.stages.map { $0.steps } == [2, 2])
+    #expect(log.steps.map { $0.step } == [1, 2, 1, 2])
+    for (place, stage) in ["null_scores", "null_scores", "suspect_scores"].enumerated() {
+      var asked = 0
+      let session = try TrainingSession(
+        seed: 0,
+        stopRequested: {
+          asked += 1
+          return asked == place + 1
+        })
+      let stop = #expect(throws: TrainingInterrupted.self) { try verify(session) }
+      #expect(stop?.stage == stage)
+    }
+  }
+
   @Test("Null models are trained once, go on after a stop, and are other models for other settings")
   func population() throws {
     let task = try TinyTask.shared.get()

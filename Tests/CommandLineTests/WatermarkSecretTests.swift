@@ -35,7 +35,7 @@ struct WatermarkSecretTests {
     }
     #expect(!(embedded.stdout + embedded.stderr).contains(Self.secret))
     #expect(try WatermarkKey(reading: run + "/key.json").secret.hexadecimal == Self.secret)
-    for name in ["recipe.yaml", "training.h5", "key.json"] {
+    for name in ["recipe.yaml", "training.h5", "key.json", "result.json"] {
       #expect(try mode(run + "/" + name) == 0o600, "\(name)")
     }
 

@@ -105,6 +105,7 @@ struct WatermarkStressTests {
     #expect(try value(rows[3], "carrier_accuracy") > 0.8)
     // Two keys, three models: six pairs, and none scores as much.
     #expect(abs(try value(rows[0], "p_value") - 1 / 6.0) < 1e-9)
+    #expect(abs(try value(rows[0], "watermark_rank_log10_p") - log10(1 / 6.0)) < 1e-9)
     #expect(try value(rows[0], "foreign_score") < 0.6)
     for row in rows.dropFirst() {
       #expect(try value(row, "attack_time") > 0)
@@ -213,6 +214,8 @@ struct WatermarkStressTests {
       (["--attack", "distillation:temprature=4"], 64, "'temperature'"),
       (["--attack", "prune:share=2"], 64, "prune:share=2.share"),
       (["--attack", "ftal", "--attack", "ftal"], 64, "repetition"),
+      (["--attack", "ftal", "--attack", "salun:label=12"], 64, "salun:label=12.label"),
+      (["--attack", "prune-0.1+salun:label=12"], 64, "salun:label=12.label"),
       (["--attack", "distillation-half-disjoint"], 64, "--other-data"),
       (["--suite", "fast"], 64, "standard"),
       (["--margin", "2"], 64, "margin"),

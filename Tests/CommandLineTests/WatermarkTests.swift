@@ -85,6 +85,19 @@ struct WatermarkTests {
     #expect(rank["suspect_keys"] as? Int == 999)
     let warnings = try #require(evidence["warnings"] as? [String])
     #expect(warnings.contains { $0.contains("null models are not trained as the owner's model") })
+    #expect(warnings.contains { $0.contains("test:command line is published") })
+
+    // With five published commitments each is held to a fifth of the level, and 1 / 80 is above 0.01.
+    let many = try await fixture.tool.start(
+      fixture.verify(
+        key: run + "/key.json", suspect: run + "/model.h5",
+        ["--commitment", commitment, "--commitments", "5", "--json", "--quiet"])
+    ).outcome()
+    #expect(many.status == 2, "\(many.stderr)")
+    let held = try #require(many.json?["details"] as? [String: Any])
+    #expect(held["commitments"] as? Int == 5)
+    #expect(abs(try #require(held["tested_level"] as? Double) - 0.01) < 1e-12)
+    #expect((held["sentence"] as? String)?.contains("for 5 commitments") == true)
 
     // The same evidence without the digest that was published before shows nothing.
     let undated = try await fixture.tool.start(
@@ -110,6 +123,16 @@ struct WatermarkTests {
     #expect(innocent.stdout.hasPrefix("Not shown: "))
     #expect(!innocent.stderr.contains("training"))
     #expect(try cached.map { try fixture.bytes(fixture.out("cache") + "/" + $0) } == before)
+
+    // Hours of scoring, and a signal.
+    let scoring = try fixture.tool.start(
+      fixture.verify(
+        key: run + "/key.json", suspect: run + "/model.h5", ["--suspect-keys", "500000"]))
+    try await scoring.wait(for: "verify: suspect scores")
+    scoring.send(SIGTERM)
+    let stopped = try await scoring.outcome()
+    #expect(stopped.status == 75, "\(stopped.stderr)")
+    #expect(stopped.stderr.contains("interrupted in stage suspect_scores"))
   }
 
   @Test(
@@ -191,6 +214,7 @@ struct WatermarkTests {
       ("/nonexistent.json", model, [], 66, "nonexistent"),
       (fixture.recipe, model, [], 65, "no usable watermark key"),
       (key, model, ["--level", "0"], 64, "above 0 and below 1"),
+      (key, model, ["--commitments", "0"], 64, "evidence.commitments"),
       (key, model, ["--seed", "1"], 64, "Leave --seed out"),
       (key, model, ["--set", "data.image_size=12"], 65, "does not fit"),
     ]

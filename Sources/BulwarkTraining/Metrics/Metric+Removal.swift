@@ -18,7 +18,7 @@ extension Metric {
   /// How likely the score is without derivation.
   public static let pValue = MetricDefinition(
     name: "p_value", unit: "probability", direction: .neutral,
-    formula: "(1 + other (model, key) pairs that score as high) / (1 + other pairs)",
+    formula: "(1 + other (model, key) pairs of as high an excess) / pairs",
     source: "Bulwark, Docs/Watermarks.md")
   /// Shift of the class prior.
   public static let classPriorShift = MetricDefinition(

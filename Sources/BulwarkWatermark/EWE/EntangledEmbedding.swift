@@ -109,8 +109,7 @@ final class EntangledEmbedding: WatermarkProcedure {
       return try context.logits(context.model, pass.images, .training).crossEntropy(
         pass.labels, labelSmoothing: context.training.labelSmoothing)
     }
-    let carriers = try feed.batch(step: pass.step, count: half)
-    let batch = try targets.batch(step: pass.step)
+    let (carriers, batch) = try halves(step: pass.step)
     let plain = try context.data.normalization.prepare(
       batch.images, on: context.session.device)
     let images = try Tensor.cat([carriers.images, plain])
@@ -123,6 +122,15 @@ final class EntangledEmbedding: WatermarkProcedure {
     let entanglement = try SoftNearestNeighbors.loss(
       features.to(.float32), marked, temperature: temperature)
     return try logits.crossEntropy(labels) - entanglement * options.factor
+  }
+
+  /// What a marking step shows: the next carriers and the next images of the target class, in turn however
+  /// many clean batches lie between two markings.
+  func halves(step: Int) throws -> (
+    carriers: (images: Tensor, labels: Tensor, positions: [Int]), targets: ImageDataset.Batch
+  ) {
+    let marking = step / (options.cleanBatches + 1)
+    return (try feed.batch(step: marking, count: half), try targets.batch(step: marking))
   }
 
   /// temperature ← temperature − rate · ∂SNNL/∂temperature.

@@ -19,6 +19,8 @@ final class Ingrain: WatermarkProcedure {
   private let options: IngrainOptions
   private let feed: CarrierFeed
   private let ingrainer: ImageClassifier
+  /// The ingrainer in training; nil once that is over.
+  private(set) var companion: Companion?
   private var report: IngrainerReport?
 
   init(_ context: HostContext, _ options: IngrainOptions) throws {
@@ -28,17 +30,20 @@ final class Ingrain: WatermarkProcedure {
     ingrainer = try context.model.architecture.build(
       key: context.session.key.stream("ingrainer/weights"), device: context.session.device)
     try ingrainer.state.setTrainable(false)
+    companion = IngrainerTrainer.companion(ingrainer, context, options)
   }
 
-  func prepare() throws {
+  func prepare(_ snapshot: () throws -> Checkpoint) throws {
+    guard let companion else { return }
     let lessons = try options.ingrainer == .own ? feed : foreignFeed()
     let trainer = IngrainerTrainer(context: context, options: options, feed: lessons)
     try ingrainer.state.setTrainable(true)
-    let steps = try trainer.train(ingrainer)
+    try trainer.train(companion, snapshot: snapshot)
     try ingrainer.state.setTrainable(false)
+    self.companion = nil
     let report = try IngrainerReport(
       ingrainer, lessons, clean: context.data.evaluator.test ?? context.data.train,
-      context.data.normalization, steps: steps, session: context.session)
+      context.data.normalization, steps: companion.step, session: context.session)
     self.report = report
     context.session.tell(.note(report.sentence))
   }
@@ -98,10 +103,13 @@ final class Ingrain: WatermarkProcedure {
       throw CheckpointUseError.otherRun("it holds no ingrainer")
     }
     try ingrainer.state.load(saved.pairs.map { (name: $0.0, tensor: $0.1) })
+    let steps = Int(try states["ingrain"]?["steps"]?.item() ?? 0)
+    // There is nothing to report of an ingrainer in training.
+    guard steps > 0 else { return }
     report = try IngrainerReport(
       ingrainer, options.ingrainer == .own ? feed : foreignFeed(),
       clean: context.data.evaluator.test ?? context.data.train, context.data.normalization,
-      steps: Int(states["ingrain"]?["steps"]?.item() ?? 0), session: context.session)
+      steps: steps, session: context.session)
   }
 
   var findings: [String: JSONValue] {

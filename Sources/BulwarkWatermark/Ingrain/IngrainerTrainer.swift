@@ -1,4 +1,5 @@
 import BulwarkNN
+import BulwarkStore
 import BulwarkTensor
 import BulwarkTraining
 
@@ -11,62 +12,72 @@ struct IngrainerTrainer {
   let options: IngrainOptions
   let feed: CarrierFeed
 
-  /// - Returns: steps made.
-  /// - Throws: `TrainingInterrupted` when the session was asked to stop; nothing is kept then, and the
-  ///   same training begins anew when the run goes on.
-  func train(_ ingrainer: ImageClassifier) throws -> Int {
-    let steps =
-      try options.variant == .c ? trainAsHost(ingrainer) : trainOnCarriers(ingrainer)
+  /// An ingrainer with fresh weights, before its first step.
+  static func companion(
+    _ ingrainer: ImageClassifier, _ context: HostContext, _ options: IngrainOptions
+  ) -> Companion {
+    guard options.variant != .c else {
+      return CompanionTrainer(context: context).companion(ingrainer, stage: stage)
+    }
+    return Companion(
+      ingrainer, stage: stage,
+      optimizer: SGD(
+        ingrainer.state.parameters, learningRate: options.ingrainerLearningRate, momentum: 0.9),
+      session: context.session)
+  }
+
+  /// Trains to the end; goes on where the companion is.
+  ///
+  /// - Parameters:
+  ///   - companion: made by `companion(_:_:_:)`.
+  ///   - snapshot: of the whole run.
+  /// - Throws: `TrainingInterrupted` after a checkpoint when the session was asked to stop;
+  ///   `TrainingError.diverged`.
+  func train(_ companion: Companion, snapshot: () throws -> Checkpoint) throws {
+    if options.variant == .c {
+      try trainAsHost(companion, snapshot)
+    } else {
+      try trainOnCarriers(companion, snapshot)
+    }
+    let ingrainer = companion.model
     if options.normalization == .clean { try estimateStatistics(ingrainer) }
-    return steps
+    try ingrainer.requireFiniteState(stage: Self.stage, step: companion.step)
   }
 
   private var session: TrainingSession { context.session }
 
-  private func trainOnCarriers(_ ingrainer: ImageClassifier) throws -> Int {
-    let optimizer = SGD(
-      ingrainer.state.parameters, learningRate: options.ingrainerLearningRate, momentum: 0.9)
+  private func trainOnCarriers(_ companion: Companion, _ snapshot: () throws -> Checkpoint) throws {
     let most = 4 * options.ingrainerSteps
-    session.tell(.stage(name: Self.stage, step: 0, steps: options.ingrainerSteps))
-    var step = 0
-    while step < most {
-      let batch = try feed.batch(step: step, count: options.ingrainerBatchSize)
-      try descend(ingrainer, optimizer) {
-        try context.logits(ingrainer, batch.images, .training).crossEntropy(batch.labels)
-      }
-      step += 1
-      try told(step, of: max(step, options.ingrainerSteps), samples: batch.positions.count)
-      if step >= options.ingrainerSteps, step % 25 == 0 || step == options.ingrainerSteps,
-        try IngrainerReport.accuracy(ingrainer, feed, session: session) == 1
-      {
-        break
+    let steps = max(companion.step, options.ingrainerSteps)
+    session.tell(.stage(name: Self.stage, step: companion.step, steps: steps))
+    while companion.step < most, try !knowsCarriers(companion) {
+      let batch = try feed.batch(step: companion.step, count: options.ingrainerBatchSize)
+      try companion.descend(
+        of: max(companion.step + 1, options.ingrainerSteps), samples: batch.positions.count,
+        snapshot: snapshot
+      ) {
+        try context.logits(companion.model, batch.images, .training).crossEntropy(batch.labels)
       }
     }
-    return step
   }
 
-  private func trainAsHost(_ ingrainer: ImageClassifier) throws -> Int {
-    try CompanionTrainer(context: context, stage: Self.stage).train(ingrainer) { pass in
+  /// Whether every carrier is answered right: looked at after the least number of steps, and then after
+  /// every 25th.
+  private func knowsCarriers(_ companion: Companion) throws -> Bool {
+    let step = companion.step
+    guard step >= options.ingrainerSteps, step % 25 == 0 || step == options.ingrainerSteps else {
+      return false
+    }
+    return try IngrainerReport.accuracy(companion.model, feed, session: session) == 1
+  }
+
+  private func trainAsHost(_ companion: Companion, _ snapshot: () throws -> Checkpoint) throws {
+    try CompanionTrainer(context: context).train(companion, snapshot: snapshot) { pass in
       let carriers = try feed.batch(step: pass.step, count: options.carriersPerBatch)
       return try context.logits(
-        ingrainer, Tensor.cat([pass.images, carriers.images]), .training
+        companion.model, Tensor.cat([pass.images, carriers.images]), .training
       ).crossEntropy(Tensor.cat([pass.labels, carriers.labels]))
     }
-  }
-
-  private func descend(
-    _ model: ImageClassifier, _ optimizer: SGD, _ loss: () throws -> Tensor
-  ) throws {
-    let loss = try session.inPrecision(loss)
-    try model.state.clearGradients()
-    try loss.backward()
-    try optimizer.step()
-  }
-
-  /// A stop in this stage leaves no checkpoint: the stage is repeated, bit for bit.
-  private func told(_ step: Int, of steps: Int, samples: Int) throws {
-    session.tell(.step(stage: Self.stage, step: step, steps: steps, samples: samples))
-    try session.stopIfAsked(stage: Self.stage, step: step)
   }
 
   /// Running statistics from one pass over up to 100 batches of task images, without an update. Gan et al.

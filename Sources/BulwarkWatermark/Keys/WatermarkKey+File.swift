@@ -18,7 +18,7 @@ extension WatermarkKey {
   public func write(to path: String, overwrite: Bool = false) throws {
     let file = File(key: self, commitment: try commitment()?.description)
     let data = Data((try JSONValue.text(of: file) + "\n").utf8)
-    try AtomicFile.replace(path, overwrite: overwrite) { temporary in
+    try AtomicFile.replace(path, overwrite: overwrite, isPrivate: true) { temporary in
       let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0o600)
       guard descriptor >= 0 else { throw WatermarkKey.cannotWrite(path) }
       defer { close(descriptor) }
@@ -34,15 +34,13 @@ extension WatermarkKey {
       }
       guard written, fsync(descriptor) == 0 else { throw WatermarkKey.cannotWrite(path) }
     }
-    // An existing file passes its own mode on.
-    chmod(path, 0o600)
   }
 
   /// Reads a key file and recomputes its commitment.
   ///
   /// - Parameter path: the file.
-  /// - Throws: `WatermarkError.badKey` for a file that is no key; `.commitment` for one that was changed;
-  ///   `CocoaError` when it cannot be read.
+  /// - Throws: `WatermarkError.badKey` for a file that is no key or describes a mark that there cannot be;
+  ///   `.commitment` for one that was changed; `CocoaError` when it cannot be read.
   public init(reading path: String) throws {
     let data = try Data(contentsOf: URL(fileURLWithPath: path))
     let file: File
@@ -55,6 +53,7 @@ extension WatermarkKey {
       throw WatermarkError.badKey(
         path, reason: "its format is '\(file.key.format)', not '\(WatermarkKey.format)'")
     }
+    try file.key.validate(path)
     self = file.key
     guard let text = file.commitment else {
       guard modelDigest == nil else {

@@ -40,12 +40,18 @@ public struct WatermarkKey: Sendable, Codable {
     public var created: String
     /// How the marked model was trained, for comparison with null models; nil before it is.
     public var training: SupervisedOptions?
+    /// Name of the secret where it is a published one, `test:NAME` in recipes, so that everybody can make
+    /// the key; nil for a secret of the owner's own.
+    public var published: String?
 
     /// States the facts.
-    public init(version: String = "", recipe: String = "", created: String = "") {
+    public init(
+      version: String = "", recipe: String = "", created: String = "", published: String? = nil
+    ) {
       self.version = version
       self.recipe = recipe
       self.created = created
+      self.published = published
     }
   }
 

@@ -12,7 +12,8 @@ public protocol DescribedRemovalAttack: RemovalAttack {
   /// Whether it draws the last layer anew: the owner may then put the original one back to look for
   /// the mark below it (Adi et al. 2018).
   var resetsLastLayer: Bool { get }
-  /// Whether no attack can work on its surrogate.
+  /// Whether no attack can work on its surrogate and no checkpoint hold it: it computes otherwise than its
+  /// weights say.
   var endsChain: Bool { get }
   /// The architecture of its surrogate, known before any work: null models of it can be trained first.
   ///

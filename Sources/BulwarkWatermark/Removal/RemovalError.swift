@@ -18,6 +18,8 @@ public enum RemovalError: BulwarkError, Equatable {
   case notFinite(attack: String, epoch: Int)
   /// Answers that are infinite or not a number: the attack has left no model.
   case answersNotFinite(attack: String)
+  /// A student that shares these tensors with the stolen model before its first step.
+  case notFresh([String])
   /// The images cannot be used: why.
   case images(String)
 
@@ -37,6 +39,9 @@ public enum RemovalError: BulwarkError, Equatable {
       "the loss of \(attack) became infinite or not a number in epoch \(epoch + 1)"
     case .answersNotFinite(let attack):
       "the answers of the model after \(attack) are infinite or not a number"
+    case .notFresh(let names):
+      "a distilled student starts from fresh weights, but shares \(names.joined(separator: ", ")) "
+        + "with the stolen model"
     case .images(let reason): reason
     }
   }
@@ -52,14 +57,16 @@ public enum RemovalError: BulwarkError, Equatable {
     case .otherImagesMissing: "give them with --other-data, or leave the attack out"
     case .notFinite: "use a smaller learning rate"
     case .answersNotFinite: "use a milder attack"
+    case .notFresh: "use another seed"
     case .images: "give other images"
     }
   }
 
-  /// Usage for names and settings, bad data for images, failure for a run or a model that diverged.
+  /// Usage for names and settings, bad data for images, failure for a run or a model that diverged and for
+  /// a student that is none.
   public var category: ErrorCategory {
     switch self {
-    case .notFinite, .answersNotFinite: .failure
+    case .notFinite, .answersNotFinite, .notFresh: .failure
     case .images: .badData
     default: .usage
     }

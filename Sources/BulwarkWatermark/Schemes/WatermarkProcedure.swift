@@ -21,8 +21,12 @@ struct HostPass {
 protocol WatermarkProcedure: AnyObject {
   /// What must exist before the host's first step: ingrain trains its second network here.
   ///
-  /// - Throws: `TrainingInterrupted` when the session was asked to stop; the work is done again then.
-  func prepare() throws
+  /// - Parameter snapshot: of the whole run, for checkpoints in between.
+  /// - Throws: `TrainingInterrupted` after a checkpoint when the session was asked to stop.
+  func prepare(_ snapshot: () throws -> Checkpoint) throws
+
+  /// The second network that `prepare` trains; nil for schemes without one.
+  var companion: Companion? { get }
 
   /// The loss of one step, a scalar, float32. Called inside the run's precision.
   func loss(_ pass: HostPass) throws -> Tensor
@@ -41,7 +45,8 @@ protocol WatermarkProcedure: AnyObject {
 }
 
 extension WatermarkProcedure {
-  func prepare() throws {}
+  func prepare(_ snapshot: () throws -> Checkpoint) throws {}
+  var companion: Companion? { nil }
   func finish(_ pass: HostPass) throws {}
   var states: [String: StateDict] { [:] }
   func load(_ states: [String: StateDict]) throws {}

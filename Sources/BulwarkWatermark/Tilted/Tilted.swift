@@ -30,6 +30,8 @@ final class Tilted: WatermarkProcedure {
   private let options: TiltedOptions
   private let feed: CarrierFeed?
   private let reference: ImageClassifier
+  /// The reference in training; nil once that is over.
+  private(set) var companion: Companion?
   private let tilt: AnswerTilt
   /// Views so far whose first answer the tilt changed, and all of them.
   private var (changed, seen) = (0.0, 0.0)
@@ -42,17 +44,19 @@ final class Tilted: WatermarkProcedure {
     reference = try context.model.architecture.build(
       key: context.session.key.stream("reference/weights"), device: context.session.device)
     try reference.state.setTrainable(false)
+    companion = CompanionTrainer(context: context).companion(reference, stage: Self.stage)
   }
 
-  func prepare() throws {
+  func prepare(_ snapshot: () throws -> Checkpoint) throws {
+    guard let companion else { return }
     try reference.state.setTrainable(true)
-    let trainer = CompanionTrainer(
-      context: context, stage: Self.stage, share: options.referenceLength)
-    _ = try trainer.train(reference) { pass in
+    let trainer = CompanionTrainer(context: context, share: options.referenceLength)
+    try trainer.train(companion, snapshot: snapshot) { pass in
       try context.logits(reference, pass.images, .training)
         .crossEntropy(pass.labels, labelSmoothing: context.training.labelSmoothing)
     }
     try reference.state.setTrainable(false)
+    self.companion = nil
   }
 
   func loss(_ pass: HostPass) throws -> Tensor {

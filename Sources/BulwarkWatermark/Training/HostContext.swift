@@ -14,6 +14,8 @@ struct HostContext {
   /// Steps of one epoch of the host.
   let stepsPerEpoch: Int
   let session: TrainingSession
+  /// Positions of the training images that networks learn under their own labels; nil for all.
+  var members: [Int]?
 
   /// Logits of a model, [B, classes], float32.
   func logits(_ model: ImageClassifier, _ images: Tensor, _ mode: Mode) throws -> Tensor {

@@ -46,20 +46,21 @@ public final class HostTrainer {
     _ architecture: Architecture, key: WatermarkKey, data: TrainingData, options: WatermarkOptions,
     training: SupervisedOptions, augmentation: AugmentationPipeline, session: TrainingSession
   ) throws {
-    let scheme = key.mark.scheme
-    try options.validate(scheme)
+    try options.validate(key.mark.scheme)
     try key.check(data.train)
     model = try architecture.build(key: session.key.stream("weights"), device: session.device)
     self.key = key
     self.options = options
     // Images that become carriers under a wrong label are not trained with under the right one.
-    let held = scheme == .margin ? Set(key.material?.positions ?? []) : []
+    let relabeled = key.mark.carriers?.family == .relabeled ? key.material?.positions : nil
+    let held = Set(relabeled ?? [])
+    let members = (0..<data.train.count).filter { !held.contains($0) }
     walk = BatchWalk(
-      data.train, members: (0..<data.train.count).filter { !held.contains($0) },
-      batchSize: training.batchSize, key: session.key.stream("supervised/order"))
+      data.train, members: members, batchSize: training.batchSize,
+      key: session.key.stream("supervised/order"))
     context = HostContext(
       model: model, data: data, key: key, training: training, augmentation: augmentation,
-      stepsPerEpoch: walk.stepsPerEpoch, session: session)
+      stepsPerEpoch: walk.stepsPerEpoch, session: session, members: members)
     procedure = try options.procedure(context)
     optimizer = SGD(
       model.state.parameters, learningRate: training.learningRate, momentum: training.momentum,
@@ -75,10 +76,11 @@ public final class HostTrainer {
   /// Trains to the end and measures.
   ///
   /// - Returns: the measurements of the marked model.
-  /// - Throws: `TrainingInterrupted` after a checkpoint when the session was asked to stop.
+  /// - Throws: `TrainingInterrupted` after a checkpoint when the session was asked to stop;
+  ///   `TrainingError.diverged` for a loss or a model that is no finite number.
   public func run() throws -> [MetricValue] {
     if !isPrepared {
-      try procedure.prepare()
+      try procedure.prepare(snapshot)
       isPrepared = true
       if step == 0 { try session.keep(snapshot) }
     }
@@ -97,6 +99,7 @@ public final class HostTrainer {
       try session.finished(
         stage: Self.stage, step: step, of: steps, samples: samples, snapshot: snapshot)
     }
+    try model.requireFiniteState(stage: Self.stage, step: step)
     let values = try measure()
     guard !isMeasured else { return values }
     values.forEach(record)
@@ -162,11 +165,13 @@ public final class HostTrainer {
     var checkpoint = try model.checkpoint(data: data)
     checkpoint.optimizer = Checkpoint.Optimizer(
       tensors: StateDict(optimizer.state.map { ($0.name, $0.tensor) }), settings: try identity())
+    let companion = isPrepared ? nil : procedure.companion
     checkpoint.progress = Checkpoint.Progress(
-      stage: isMeasured ? "done" : Self.stage, epoch: step / walk.stepsPerEpoch, step: step,
-      seed: session.seed)
+      stage: isMeasured ? "done" : companion?.stage ?? Self.stage,
+      epoch: step / walk.stepsPerEpoch, step: companion?.step ?? step, seed: session.seed)
     checkpoint.history = history.series
     checkpoint.states = try procedure.states
+    if let companion { checkpoint.states.merge(companion.states) { $1 } }
     checkpoint.states["watermark"] = StateDict([("loss_sum", try Tensor([lossSum]))])
     checkpoint.notes = ["watermark_training": .object(["findings": .object(procedure.findings)])]
     return checkpoint
@@ -198,8 +203,14 @@ public final class HostTrainer {
     try model.load(checkpoint)
     try optimizer.load(checkpoint.optimizer?.tensors.pairs.map { (name: $0.0, tensor: $0.1) } ?? [])
     try procedure.load(checkpoint.states)
-    isPrepared = true
-    step = checkpoint.progress.step
+    if let companion = procedure.companion, companion.stage == checkpoint.progress.stage {
+      try companion.load(checkpoint)
+      isPrepared = false
+      step = 0
+    } else {
+      isPrepared = true
+      step = checkpoint.progress.step
+    }
     isMeasured = checkpoint.progress.stage == "done"
     history = MetricHistory(checkpoint.history)
     lossSum = try checkpoint.states["watermark"]?["loss_sum"]?.item() ?? 0

@@ -2,8 +2,10 @@ import BulwarkTraining
 
 /// How much evidence is asked for, and what may be asked of the suspect.
 public struct VerificationOptions: Hashable, Sendable, Codable {
-  /// Largest rank p-value that counts as shown.
+  /// Largest rank p-value that counts as shown, over all commitments of the owner together.
   public var level: Double
+  /// Number of commitments that the owner has published: each is one more chance of a lucky key.
+  public var commitments: Int
   /// Number of foreign keys that suspect and null models are scored under.
   public var foreignKeys: Int
   /// Number of foreign keys that the suspect is scored under in all, those of `foreignKeys` among them:
@@ -13,16 +15,20 @@ public struct VerificationOptions: Hashable, Sendable, Codable {
   public var access: SuspectAccess
 
   /// Level 1e-3 with 49 foreign keys for every model, so that with 20 null models 21 · 50 = 1,050 cells can
-  /// give p = 9.5e-4, and 999 for the suspect, so that its rank among keys can be 1e-3.
+  /// give p = 9.5e-4, and 999 for the suspect, so that its rank among keys can be 1e-3; one commitment.
   public init(
-    level: Double = 1e-3, foreignKeys: Int = 49, suspectKeys: Int = 999,
+    level: Double = 1e-3, commitments: Int = 1, foreignKeys: Int = 49, suspectKeys: Int = 999,
     access: SuspectAccess = .logits
   ) {
     self.level = level
+    self.commitments = commitments
     self.foreignKeys = foreignKeys
     self.suspectKeys = suspectKeys
     self.access = access
   }
+
+  /// The level at which one key is tested: `level` / `commitments`.
+  public var testedLevel: Double { level / Double(commitments) }
 
   /// Foreign keys that the suspect is scored under: `suspectKeys`, or `foreignKeys` where these are more.
   public var allKeys: Int { max(foreignKeys, suspectKeys) }
@@ -33,6 +39,7 @@ public struct VerificationOptions: Hashable, Sendable, Codable {
   public func validate() throws {
     let check = SettingCheck("evidence")
     try check.number("level", level, to: 1, isAbove: true, isBelow: true)
+    try check.whole("commitments", commitments, in: 1...SettingCheck.mostUnits)
     try check.whole("foreign_keys", foreignKeys, in: 1...SettingCheck.mostUnits)
     try check.whole("suspect_keys", suspectKeys, in: 1...SettingCheck.mostUnits)
   }

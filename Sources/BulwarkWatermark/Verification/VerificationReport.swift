@@ -45,8 +45,10 @@ public struct VerificationReport: Hashable, Sendable, Codable {
   public let owner: String
   /// What was asked of the suspect.
   public let access: SuspectAccess
-  /// Largest rank p-value that counts as shown.
+  /// Largest rank p-value that counts as shown, over all commitments of the owner together.
   public let level: Double
+  /// Number of commitments that the owner has published.
+  public let commitments: Int
   /// Name of the score.
   public let metric: String
   /// Carriers, bits or images behind a score.
@@ -66,7 +68,11 @@ public struct VerificationReport: Hashable, Sendable, Codable {
   /// Share of clean images that the suspect puts in each class.
   public let classShares: [Double]
 
-  /// What follows. Derived takes all of this:
+  /// The level at which this one key is tested. Whoever published N commitments may open the one that fits
+  /// best, so each is held to `level` / N, and all together to `level` (Bonferroni).
+  public var testedLevel: Double { level / Double(commitments) }
+
+  /// What follows, with the level that this key is tested at. Derived takes all of this:
   ///
   /// 1. The key opened a published commitment.
   /// 2. The rank among keys on the suspect is at most the level: holds for any suspect.
@@ -77,8 +83,8 @@ public struct VerificationReport: Hashable, Sendable, Codable {
   ///    may have been chosen, and then only models count.
   public var verdict: Verdict {
     guard let rank else { return .notApplicable }
-    guard rank.shows(level: level), rank.keyP <= level,
-      isDrawn || rank.modelP <= level
+    guard rank.shows(level: testedLevel), rank.keyP <= testedLevel,
+      isDrawn || rank.modelP <= testedLevel
     else { return .notShown }
     return isCommitted ? .derived : .notCommitted
   }
@@ -108,7 +114,7 @@ public struct VerificationReport: Hashable, Sendable, Codable {
       + "\(rank.nulls.count) null models (against a chosen key the evidence is "
       + "\(1 + reached(rank.modelP, rank.nulls.count)) in \(rank.nulls.count + 1)), its excess by "
       + "\(rank.reached) of \(rank.cells - 1) other (model, key) pairs (rank p = \(short(rank.p)), "
-      + "level \(short(level)))"
+      + "level \(spokenLevel))"
     switch verdict {
     case .derived: return "Derived: \(evidence)."
     case .notCommitted:
@@ -121,19 +127,19 @@ public struct VerificationReport: Hashable, Sendable, Codable {
 
   /// What the evidence lacks beyond its numbers.
   private func shortcoming(_ rank: RankTest) -> String {
-    if rank.smallestP > level {
+    if rank.smallestP > testedLevel {
       return "; so few pairs cannot reach the level, the smallest possible p is "
         + short(rank.smallestP)
     }
-    if rank.smallestKeyP > level {
+    if rank.smallestKeyP > testedLevel {
       return "; so few foreign keys cannot reach the level, the smallest possible p among keys is "
         + short(rank.smallestKeyP)
     }
-    guard rank.p <= level else { return "" }
+    guard rank.p <= testedLevel else { return "" }
     if !rank.isLargestOfItsRowAndColumn {
       return ", but a null model or a foreign key scores as high"
     }
-    if rank.keyP > level { return ", but too many foreign keys score as high on the suspect" }
+    if rank.keyP > testedLevel { return ", but too many foreign keys score as high on the suspect" }
     return ", but the key's images could not be drawn again from these data and count as chosen: "
       + "then only models are evidence, and the smallest possible p among them is "
       + short(rank.smallestModelP)
@@ -157,6 +163,12 @@ public struct VerificationReport: Hashable, Sendable, Codable {
   private func spoken(_ p: Double, _ others: Int) -> String {
     let count = reached(p, others)
     return count == 0 ? "none" : "\(count)"
+  }
+
+  private var spokenLevel: String {
+    commitments == 1
+      ? "\(short(level)) for one commitment"
+      : "\(short(level)) for \(commitments) commitments, \(short(testedLevel)) for each"
   }
 
   private func short(_ value: Double) -> String { String(format: "%.3g", value) }

@@ -42,7 +42,7 @@ public struct WatermarkVerifier {
   ///   - options: level, numbers of foreign keys, access.
   ///   - session: device and precision.
   /// - Throws: `WatermarkError.commitment` or `.badKey` for a key that was made to fit; `WatermarkError`
-  ///   else; `TensorError`.
+  ///   else; `TrainingInterrupted` when the session was asked to stop; `TensorError`.
   public init(
     _ key: WatermarkKey, published: Commitment?, nulls: [ImageClassifier], data: TrainingData,
     options: VerificationOptions = VerificationOptions(), session: TrainingSession
@@ -81,9 +81,12 @@ public struct WatermarkVerifier {
     _ score: (Int) throws -> any WatermarkScore
   ) throws -> [[Double]] {
     var rows = models.map { _ in [Double]() }
+    var progress = ScoringProgress(
+      session, stage: ScoringProgress.nullModels, steps: turns(keys: keys) * models.count)
     try inTurns(keys: keys, score) { scores in
       for (place, model) in models.enumerated() {
         rows[place] += try ScoreRow.values(scores, of: model, session: session).compactMap { $0 }
+        try progress.advance(keys: scores.count)
       }
     }
     return rows.filter { $0.count == keys + 1 }
@@ -91,11 +94,16 @@ public struct WatermarkVerifier {
 
   /// The row of a suspect; nil where it has no place for the mark.
   private static func row(
-    keys: Int, _ score: (Int) throws -> any WatermarkScore,
+    keys: Int, _ session: TrainingSession, _ score: (Int) throws -> any WatermarkScore,
     _ values: ([any WatermarkScore]) throws -> [Double?]
   ) throws -> [Double]? {
     var row: [Double] = []
-    try inTurns(keys: keys, score) { row += try values($0).compactMap { $0 } }
+    var progress = ScoringProgress(
+      session, stage: ScoringProgress.suspect, steps: turns(keys: keys))
+    try inTurns(keys: keys, score) { scores in
+      row += try values(scores).compactMap { $0 }
+      try progress.advance(keys: scores.count)
+    }
     return row.count == keys + 1 ? row : nil
   }
 
@@ -109,6 +117,9 @@ public struct WatermarkVerifier {
     }
   }
 
+  /// How often `inTurns` draws keys.
+  private static func turns(keys: Int) -> Int { keys / keysAtOnce + 1 }
+
   /// Tests a suspect.
   ///
   /// - Parameters:
@@ -116,7 +127,7 @@ public struct WatermarkVerifier {
   ///   - normalization: the suspect's own; nil takes that of the data.
   /// - Returns: the evidence and the verdict.
   /// - Throws: `WatermarkError.mismatch`; `.notFinite` for a suspect whose answers are no numbers;
-  ///   `TensorError`.
+  ///   `TrainingInterrupted` when the session was asked to stop; `TensorError`.
   public func verify(_ suspect: ImageClassifier, normalization: Normalize? = nil) throws
     -> VerificationReport
   {
@@ -134,7 +145,8 @@ public struct WatermarkVerifier {
   ///   classes.
   /// - Returns: the evidence and the verdict.
   /// - Throws: `WatermarkError.mismatch` for a mark in weights, for answers of other classes, for images
-  ///   that were not asked about, and where labels alone were answered but more is looked for.
+  ///   that were not asked about, and where labels alone were answered but more is looked for;
+  ///   `TrainingInterrupted` when the session was asked to stop.
   public func verify(_ suspect: ServedSuspect) throws -> VerificationReport {
     guard suspect.classes == key.classes else {
       throw WatermarkError.mismatch(
@@ -166,15 +178,15 @@ public struct WatermarkVerifier {
     func score(_ number: Int) throws -> any WatermarkScore {
       try Self.score(number, key, data.train, normalize, options.access, sample)
     }
-    let row = try Self.row(keys: options.allKeys, score, values)
+    let row = try Self.row(keys: options.allKeys, session, score, values)
     let own = try score(0)
     var shares = [Double](repeating: 0, count: key.classes)
     for label in predicted { shares[label] += 1 / Double(predicted.count) }
     let right = zip(predicted, probe.labels).count { $0 == $1 }
     return VerificationReport(
       scheme: key.mark.scheme, owner: key.owner, access: key.usedAccess(options.access),
-      level: options.level, metric: own.metric.name, count: own.count,
-      isCommitted: isCommitted, isDrawn: isDrawn,
+      level: options.level, commitments: options.commitments, metric: own.metric.name,
+      count: own.count, isCommitted: isCommitted, isDrawn: isDrawn,
       rank: nulls.isEmpty
         ? nil
         : row.map {

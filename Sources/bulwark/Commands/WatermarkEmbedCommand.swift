@@ -9,8 +9,8 @@ struct WatermarkEmbedCommand: ToolCommand {
     abstract: "Train a model that carries an ownership watermark.",
     discussion: """
       Writes to --out: model.h5, which may be released and holds nothing but the commitment; key.json \
-      (readable by its owner alone) and training.h5, which must stay secret. Publish the printed \
-      commitment with a trusted time stamp before the release. Schemes: \
+      (readable by its owner alone), training.h5 and result.json, which must stay secret. Publish the \
+      printed commitment with a trusted time stamp before the release. Schemes: \
       \(WatermarkScheme.allCases.map(\.rawValue).joined(separator: ", ")).
       """)
 

@@ -11,8 +11,8 @@ struct WatermarkStressCommand: ToolCommand {
       Any watermark that is a trigger set can be tested, also of an imported PyTorch model: give the \
       model and the carriers with their labels as a data set. Writes stress.json, stress.svg \
       (accuracy against survival) and a table; finished attacks are kept and not run again with \
-      --resume. Ends with 2 when the model itself does not show the key. An attack is NAME or \
-      NAME:key=value,key=value; A+B is a chain. Attacks: \
+      --resume. Ends with 2 when the model itself does not show the key, or has no place for it. An \
+      attack is NAME or NAME:key=value,key=value; A+B is a chain. Attacks: \
       \(StressAttacks.registry(carrierClass: 0).names.joined(separator: ", ")).
       """)
 
@@ -87,7 +87,7 @@ struct WatermarkStressCommand: ToolCommand {
   @Option(help: "Largest p-value that proves derivation.")
   var level: Double?
 
-  @Flag(help: "Keep the surrogates as checkpoints.")
+  @Flag(help: "Keep the surrogates as checkpoints, but for those that compute on integers.")
   var keepSurrogates = false
 
   @OptionGroup

@@ -38,6 +38,14 @@ struct WatermarkVerifyCommand: ToolCommand {
   @Option(help: "Largest rank p-value that counts as shown; default: 0.001.")
   var level: Double?
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Number of commitments that this owner has published; the level is divided by it, since each \
+      is one more chance; default: 1.
+      """))
+  var commitments: Int?
+
   @Option(help: "What may be asked of the suspect: labels, logits or weights.")
   var access: SuspectAccess?
 
@@ -59,6 +67,7 @@ struct WatermarkVerifyCommand: ToolCommand {
       if let released { recipe.released = released }
       if let nulls { recipe.nulls.count = nulls }
       if let level { recipe.evidence.level = level }
+      if let commitments { recipe.evidence.commitments = commitments }
       if let access { recipe.evidence.access = access }
       if let cache { recipe.cache = cache }
     }

@@ -1,3 +1,4 @@
+import BulwarkData
 import BulwarkNN
 import BulwarkStore
 import BulwarkTraining
@@ -71,15 +72,23 @@ struct ClassUnlearning: ResumableRemovalAttack, DescribedRemovalAttack {
 
   var remark: String { "forgets \(options.share) of the images of class \(options.label)" }
 
+  /// Positions of the images of the class.
+  ///
+  /// - Parameter images: the attacker's.
+  /// - Returns: at least one position.
+  /// - Throws: `RecipeError.setting` where there is no such image.
+  func members(of images: ImageDataset) throws -> [Int] {
+    let members = images.labels.indices.filter { images.labels[$0] == options.label }
+    try SettingCheck(name).require(
+      !members.isEmpty, "label", "a class of the attacker's images", options.label)
+    return members
+  }
+
   func surrogate(
     of model: ImageClassifier, data: TrainingData, session: TrainingSession,
     resuming checkpoint: Checkpoint?
   ) throws -> ImageClassifier {
-    let members = data.train.labels.indices.filter { data.train.labels[$0] == options.label }
-    guard !members.isEmpty else {
-      throw RecipeError.setting(
-        "\(name).label", expected: "a class of the attacker's images", found: "\(options.label)")
-    }
+    let members = try members(of: data.train)
     let order = try session.key.stream("removal/forget").permutation(members.count).integers()
     let count = max(1, Int(options.share * Double(members.count)))
     let forget = order.prefix(count).map { members[$0] }.sorted()

@@ -4,7 +4,7 @@ import BulwarkWatermark
 import Foundation
 
 /// What `watermark stress` and `run` share: check, estimate or attack, report. Exit code 2 when the model
-/// itself does not show the key: then nothing was tested.
+/// itself does not show the key or has no place for it: then nothing was tested.
 struct StressJob: RecipeJob {
   let command: String
   let resolved: ResolvedRecipe<StressRecipe>
@@ -24,7 +24,7 @@ struct StressJob: RecipeJob {
     let attacks = folder.file("attacks")
     try folder.open(
       resolved.text, resume: options.resume,
-      stale: [attacks] + ["stress.json", "stress.svg"].map(folder.file))
+      stale: [attacks] + ["stress.json", "stress.svg", "result.json"].map(folder.file))
     try OutputFile.makeFolder(attacks)
     let report = try report(
       run, StressStore(folder: attacks, keepsSurrogates: recipe.keepSurrogates), folder)
@@ -68,7 +68,7 @@ struct StressJob: RecipeJob {
       Data((try report.json().text() + "\n").utf8), to: files.json, overwrite: true)
     try AtomicFile.write(Data(StressPlot(report).svg().utf8), to: files.plot, overwrite: true)
     let recipe = resolved.recipe
-    let level = recipe.evidence.level
+    let level = recipe.evidence.testedLevel
     var result = ResultObject(command: command)
     result.recipe = resolved.digest
     result.inputs = try run.bundle.inputs
@@ -85,17 +85,13 @@ struct StressJob: RecipeJob {
     }
     result.details = [
       "attacks": .int(run.attacks.count),
-      "null_models": .array(
-        report.nulls.map {
-          [
-            "surrogates": .string($0.surrogates.spoken), "models": .string($0.models.spoken),
-            "count": .int($0.scores.count), "smallest_possible_p": .double($0.smallestP),
-          ]
-        }),
+      "null_models": .array(report.nulls.map(population)),
       "failures": try JSONValue(encoding: report.failures),
       "verdict": .string(report.verdict(level: level)),
       "model_shows_key": report.showsKey(level: level).map(JSONValue.bool) ?? .null,
-      "removed_by": .array(report.successful(level: level).map { .string($0.attack) }),
+      "model_has_place_for_mark": .bool(report.isApplicable),
+      "removed_by": names(report.successful(level: level)),
+      "not_judged": names(report.unjudged(level: level)), "excluded": names(report.excluded),
     ]
     result.seconds = console.seconds
     try AtomicFile.write(Data((try result.line() + "\n").utf8), to: folder.result, overwrite: true)
@@ -105,6 +101,21 @@ struct StressJob: RecipeJob {
       ]
         + ["written to \(folder.path); plot: \(files.plot)"]
     }
-    if report.showsKey(level: level) == false { throw EarlyExit(status: .negative, message: nil) }
+    guard report.isApplicable, report.showsKey(level: level) != false else {
+      throw EarlyExit(status: .negative, message: nil)
+    }
+  }
+
+  private func population(_ nulls: NullScores) -> JSONValue {
+    var members: [String: JSONValue] = [
+      "surrogates": .string(nulls.surrogates.spoken), "models": .string(nulls.models.spoken),
+      "count": .int(nulls.scores.count), "smallest_possible_p": .double(nulls.smallestP),
+    ]
+    if let failure = nulls.failure { members["failure"] = .string(failure) }
+    return .object(members)
+  }
+
+  private func names(_ rows: [StressReport.Row]) -> JSONValue {
+    .array(rows.map { .string($0.attack) })
   }
 }

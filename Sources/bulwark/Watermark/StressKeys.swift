@@ -85,14 +85,21 @@ struct StressKeys {
 
   /// What every key scores on every null model, each seen through its own normalization; models that
   /// have no place for the mark, or no finite answers, are left out.
+  ///
+  /// - Throws: `TrainingInterrupted` when the session was asked to stop; `TensorError`.
   func scores(
     _ nulls: [(model: ImageClassifier, normalization: Normalize)], _ session: TrainingSession
   )
     throws -> [[Double]]
   {
-    try nulls.map { null in
-      try StressMark.values(marks(null.normalization), of: null.model, session: session)
-        .compactMap { $0.flatMap { $0.isFinite ? $0 : nil } }
+    guard !nulls.isEmpty else { return [] }
+    var progress = ScoringProgress(
+      session, stage: ScoringProgress.nullModels, steps: nulls.count)
+    return try nulls.map { null in
+      let values = try StressMark.values(
+        marks(null.normalization), of: null.model, session: session)
+      try progress.advance(keys: keys.count)
+      return values.compactMap { $0.flatMap { $0.isFinite ? $0 : nil } }
     }.filter { $0.count == keys.count }
   }
 

@@ -38,7 +38,8 @@ struct StressRecipe: SeededRecipe, Equatable {
   var nullModels: [String] = []
   /// Where trained null models are kept for other runs.
   var cache = "runs/cache"
-  /// Level, number of foreign keys that are made for `key`, and what may be asked of a surrogate.
+  /// Level, divided by the number of commitments; number of foreign keys that are made for `key`; what may
+  /// be asked of a surrogate.
   var evidence = VerificationOptions()
   /// The list of attacks.
   var suite = RemovalSuite.standard
@@ -50,7 +51,7 @@ struct StressRecipe: SeededRecipe, Equatable {
   var views = Views.checkpoint
   /// Random views with `views: recipe`.
   var augmentation = TrainRecipe.AugmentationSettings()
-  /// Whether the surrogates are kept.
+  /// Whether the surrogates are kept, as far as checkpoints can hold them.
   var keepSurrogates = false
 
   /// Where the random views come from.

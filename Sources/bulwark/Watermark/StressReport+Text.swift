@@ -23,7 +23,9 @@ extension StressReport.Row {
       let score = own.score.replacing("_", with: " ")
       parts.append("\(score) \(own.spoken)")
       if let counted { parts.append("carriers \(percent(counted))") }
-      if let p = own.pValue { parts.append("p \(String(format: "%.3g", p))") }
+      if let p = own.pValue, let log = own.log10P {
+        parts.append(String(format: "p %.3g (log10 %.2f)", p, log))
+      }
     }
     parts.append("largest class shift \(percent(classPriorShift))")
     if attack != StressReport.untouched { parts.append(spokenDuration(seconds)) }
@@ -42,6 +44,9 @@ extension StressReport.Row {
       if let value = own.value { metrics[own.score] = ResultMetric(value, unit: own.unit) }
       if let p = own.pValue {
         metrics[Metric.pValue.name] = ResultMetric(p, unit: Metric.pValue.unit)
+      }
+      if let log = own.log10P {
+        metrics[Metric.watermarkRankP.name] = ResultMetric(log, unit: Metric.watermarkRankP.unit)
       }
     }
     if let counted {
@@ -70,14 +75,19 @@ extension StressReport {
     var table = Table(
       header: ["attack", "accuracy", "change"] + (hasCount ? ["carriers"] : [])
         + [score] + (hasForeign ? ["foreign"] : [])
-        + (hasP ? ["p"] : []) + ["class shift", "time", ""])
+        + (hasP ? ["p", "log10 p"] : []) + ["class shift", "time", ""])
     table.rows = rows.map { row in
       let cells = [
         row.attack, percent(row.accuracy), row.points(row.accuracyChange),
       ]
       let count = hasCount ? [row.counted.map(percent) ?? "–"] : []
       let foreign = hasForeign ? [row.strongestForeign?.spoken ?? "–"] : []
-      let p = hasP ? [row.own?.pValue.map { String(format: "%.3g", $0) } ?? "–"] : []
+      let p =
+        hasP
+        ? [
+          row.own?.pValue.map { String(format: "%.3g", $0) } ?? "–",
+          row.own?.log10P.map { String(format: "%.2f", $0) } ?? "–",
+        ] : []
       let notes =
         (row.losesTooMuch ? ["lost more than \(percent(margin))"] : [])
         + (row.ownWithOriginalLastLayer.map {
@@ -91,11 +101,15 @@ extension StressReport {
     return table
   }
 
-  /// What the run shows, in one or two sentences.
+  /// What the run shows, in a few sentences.
   func verdict(level: Double) -> String {
+    guard isApplicable else {
+      return "Not applicable: the model has no place for this mark, so there is nothing to remove, "
+        + "and no attack is judged."
+    }
     guard let base = rows.first?.own, let p = base.pValue, let smallest = base.smallestP else {
-      return
-        "Without null models (--nulls, --null-model) no p-value can be given: the scores alone prove nothing."
+      return "Without null models that have a place for the mark (--nulls, --null-model) no "
+        + "p-value can be given: the scores alone prove nothing."
     }
     let short = String(format: "%.3g", p)
     guard let isShown = showsKey(level: level) else {
@@ -109,17 +123,32 @@ extension StressReport {
       return "The model does not show this key (p = \(short), level \(level)\(reason)): there is "
         + "nothing to remove, and no attack is judged."
     }
-    let removed = successful(level: level).map(\.attack)
-    let open = unjudged(level: level).map(\.attack)
-    let judgment =
-      removed.isEmpty
-      ? "The key is shown (p at most \(level)) after every judged attack that keeps the accuracy within "
+    let parts = [
+      judgment(level: level),
+      named(
+        "Not judged, for want of null models of their surrogates' architecture or of a place for the "
+          + "mark", unjudged(level: level)),
+      named("Not counted, for losing more than \(percent(margin)) of accuracy", excluded),
+    ]
+    return parts.compactMap(\.self).joined(separator: " ")
+  }
+
+  /// What the judged attacks show.
+  private func judgment(level: Double) -> String {
+    let removed = successful(level: level)
+    if let sentence = named(
+      "Removed at an accuracy within \(percent(margin)) (not shown at level \(level))", removed)
+    {
+      return sentence
+    }
+    return survived(level: level).isEmpty
+      ? "No attack was judged, so nothing is known of what the mark survives."
+      : "The key is shown (p at most \(level)) after every judged attack that keeps the accuracy within "
         + "\(percent(margin))."
-      : "Removed at an accuracy within \(percent(margin)) (not shown at level \(level)): "
-        + removed.joined(separator: ", ") + "."
-    return open.isEmpty
-      ? judgment
-      : judgment + " Not judged, for want of null models of their surrogates' architecture or of a "
-        + "place for the mark: " + open.joined(separator: ", ") + "."
+  }
+
+  /// A sentence that names attacks; nil for none.
+  private func named(_ what: String, _ rows: [Row]) -> String? {
+    rows.isEmpty ? nil : "\(what): \(rows.map(\.attack).joined(separator: ", "))."
   }
 }

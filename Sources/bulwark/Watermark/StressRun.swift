@@ -64,6 +64,11 @@ struct StressRun {
     let registry = StressAttacks.registry(
       carrierClass: counts.indices.max { counts[$0] < counts[$1] } ?? 0)
     attacks = try recipe.names.map { try registry.attack($0, environment: environment) }
+    for attack in attacks {
+      for link in (attack as? RemovalChain)?.links ?? [attack] {
+        _ = try (link as? ClassUnlearning)?.members(of: train)
+      }
+    }
     marks = try keys.marks(loaded.normalization)
     if !recipe.key.isEmpty {
       let digest = try loaded.checkpoint.modelDigest().description
@@ -121,11 +126,12 @@ struct StressRun {
   }
 
   /// What null models score under every key, a population for each architecture of surrogates; trains
-  /// the models that are missing.
+  /// the models that are missing. Where those of surrogates cannot be made, these are not judged.
   ///
   /// - Throws: `TrainingInterrupted` when the session was asked to stop; the cache holds what was done.
+  ///   What training throws where the models are those of the stolen model's own architecture.
   func nullScores(_ session: TrainingSession) throws -> [NullScores] {
-    var known: [Architecture: [[Double]]] = [:]
+    var known: [Architecture: NullScores] = [:]
     let wanted = try surrogates()
     for null in nullModels where !wanted.contains(where: { $0.models == null.model.architecture }) {
       console.note(
@@ -133,16 +139,33 @@ struct StressRun {
           + "and is not used")
     }
     return try wanted.map { surrogates, models in
-      if let scores = known[models] {
-        return NullScores(surrogates, models: models, scores: scores)
+      if let same = known[models] {
+        return NullScores(surrogates, models: models, scores: same.scores, failure: same.failure)
       }
+      let found = try nullScores(surrogates, models, session)
+      known[models] = found
+      return found
+    }
+  }
+
+  /// The population of one architecture of surrogates.
+  private func nullScores(
+    _ surrogates: Architecture, _ models: Architecture, _ session: TrainingSession
+  ) throws -> NullScores {
+    do {
       let trained = recipe.nulls.count > 0 ? try population(models).models(session) : []
       let given = nullModels.filter { $0.model.architecture == models }
       let scores = try keys.scores(
         trained.map { ($0, loaded.normalization) } + given.map { ($0.model, $0.normalization) },
         session)
-      known[models] = scores
       return NullScores(surrogates, models: models, scores: scores)
+    } catch let error as any BulwarkError
+      where error.category == .failure && surrogates != loaded.model.architecture
+    {
+      console.note(
+        "note: there can be no null models (\(models.spoken)), so surrogates of \(surrogates.spoken) "
+          + "are not judged: \(error.summary)")
+      return NullScores(surrogates, models: models, scores: [], failure: error.summary)
     }
   }
 

@@ -44,7 +44,7 @@ extension WatermarkEmbedJob {
       train: task.data.train,
       facts: WatermarkKey.Facts(
         version: ToolVersion.current, recipe: resolved.digest,
-        created: ISO8601DateFormatter().string(from: Date())))
+        created: ISO8601DateFormatter().string(from: Date()), published: recipe.publishedSecret))
   }
 
   /// Gives a sealed key, and the model beside it, another name: its commitment may be published, and

@@ -6,8 +6,8 @@ import Foundation
 
 /// What `watermark embed` and `run` share: check, estimate or train, report.
 ///
-/// The run folder holds `model.h5`, which may be released; `key.json` and `training.h5`, which may not, and
-/// the recipe without its secret: all three of mode 0600.
+/// The run folder holds `model.h5`, which may be released; `key.json`, `training.h5` and `result.json`, which
+/// may not, and the recipe without its secret: all four of mode 0600.
 struct WatermarkEmbedJob: RecipeJob {
   let command: String
   let resolved: ResolvedRecipe<WatermarkEmbedRecipe>
@@ -26,10 +26,8 @@ struct WatermarkEmbedJob: RecipeJob {
       threads: recipe.threads, precision: recipe.precision, interval: recipe.checkpointInterval,
       skipBad: options.skipBad, console: console)
     let key = try key(task, folder)
-    if recipe.isPublished {
-      console.note(
-        "warning: the secret \(recipe.secret) is published: everybody can make this key, which proves "
-          + "nothing. For experiments alone.")
+    if let name = recipe.publishedSecret {
+      console.note("warning: " + WatermarkEmbedRecipe.warning(published: name))
     }
     if options.dryRun {
       try WatermarkDryRun(job: self, task: task, key: key, console: console).report()
@@ -78,7 +76,9 @@ struct WatermarkEmbedJob: RecipeJob {
     if FileManager.default.fileExists(atPath: path) {
       let checkpoint = try Checkpoint(reading: path)
       try trainer.restore(checkpoint)
-      console.note("going on from \(path), step \(checkpoint.progress.step)")
+      console.note(
+        "going on from \(path), stage \(checkpoint.progress.stage), "
+          + "step \(checkpoint.progress.step)")
     }
     do {
       _ = try trainer.run()
@@ -122,7 +122,9 @@ struct WatermarkEmbedJob: RecipeJob {
       "commitment": .string(commitment.description), "findings": .object(trainer.findings),
     ]
     result.seconds = console.seconds
-    try AtomicFile.write(Data((try result.line() + "\n").utf8), to: folder.result, overwrite: true)
+    // What a scheme found out tells of its key: an ingrainer answers the secret label.
+    try AtomicFile.write(
+      Data((try result.line() + "\n").utf8), to: folder.result, overwrite: true, isPrivate: true)
     try console.finish(result) {
       var table = Table("metric", "marked model")
       table.rows = values.map { [$0.definition.name, spokenMetric($0)] }
@@ -130,7 +132,7 @@ struct WatermarkEmbedJob: RecipeJob {
         "", "commitment: \(commitment)",
         "Publish it with a trusted time stamp before the model is released.",
         "release: \(folder.file("model.h5")); keep secret: \(folder.file("key.json")), "
-          + folder.file("training.h5"),
+          + "\(folder.file("training.h5")), \(folder.result)",
       ]
     }
   }

@@ -59,8 +59,14 @@ struct WatermarkEmbedRecipe: SeededRecipe, Equatable {
   /// Whether this is the copy of a run folder, without the secret itself.
   var hasOnlyDigest: Bool { Commitment(parsing: secret) != nil }
 
-  /// Whether everybody can make the key.
-  var isPublished: Bool { secret.hasPrefix("test:") }
+  /// The secret's name where everybody can make the key.
+  var publishedSecret: String? { secret.hasPrefix("test:") ? secret : nil }
+
+  /// What is to be known of a key whose secret is published.
+  static func warning(published name: String) -> String {
+    "the secret \(name) is published: everybody can make this key, which proves nothing. "
+      + "For experiments alone."
+  }
 
   var withoutSecrets: WatermarkEmbedRecipe {
     guard let given = WatermarkSecret(hexadecimal: secret) else { return self }

@@ -67,6 +67,7 @@ extension WatermarkVerifyJob {
       "verdict": .string(report.verdict.rawValue), "sentence": .string(report.sentence),
       "scheme": .string(report.scheme.rawValue), "owner": .string(report.owner),
       "access": .string(report.access.rawValue), "level": .double(report.level),
+      "commitments": .int(report.commitments), "tested_level": .double(report.testedLevel),
       "commitment": try key.commitment().map { .string($0.description) } ?? .null,
       "commitment_opens": .array(opened.map(JSONValue.string)),
       "committed": .bool(report.isCommitted), "images_drawn_again": .bool(report.isDrawn),

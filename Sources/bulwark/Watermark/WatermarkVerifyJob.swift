@@ -36,7 +36,7 @@ struct WatermarkVerifyJob: RecipeJob {
       try isServed
       ? Suspect(served: recipe, classNames: task.data.train.classNames)
       : Suspect(atHand: recipe, key, task)
-    let sink = ProgressSink(console, run: "null models")
+    let sink = ProgressSink(console, run: "verify")
     let session = try task.session(
       seed: 0, events: sink, stopRequested: { Interruption.isRequested })
     let population = try population(task, suspect.architecture)
@@ -46,23 +46,23 @@ struct WatermarkVerifyJob: RecipeJob {
       return
     }
     if missing > 0 { console.note("training \(missing) of \(recipe.nulls.count) null models") }
+    var evidence = recipe.evidence
+    if suspect.answersLabelsOnly { evidence.access = .labels }
     Interruption.install(.finishStep)
-    let nulls: [ImageClassifier]
+    let report: VerificationReport
     do {
-      nulls = try population.models(session)
-    } catch is TrainingInterrupted {
+      let verifier = try WatermarkVerifier(
+        key, published: published, nulls: population.models(session), data: task.data,
+        options: evidence, session: session)
+      report = try suspect.report(verifier)
+    } catch let stop as TrainingInterrupted {
       console.clearProgress()
       throw EarlyExit(
         status: .interrupted,
-        message: "bulwark: interrupted while training null models; \(recipe.cache) holds them.\n"
-          + "Run the same command again.")
+        message: "bulwark: interrupted in stage \(stop.stage) after step \(stop.step); "
+          + "\(recipe.cache) holds the null models.\nRun the same command again.")
     }
-    var evidence = recipe.evidence
-    if suspect.answersLabelsOnly { evidence.access = .labels }
-    let verifier = try WatermarkVerifier(
-      key, published: published, nulls: nulls, data: task.data, options: evidence,
-      session: session)
-    try finish(suspect.report(verifier), key, opened: opened, task, suspect)
+    try finish(report, key, opened: opened, task, suspect)
   }
 
   /// The key, held against every commitment that is there; the published one; and what the key was held
@@ -107,9 +107,12 @@ struct WatermarkVerifyJob: RecipeJob {
     return try WatermarkKey(reading: path)
   }
 
-  /// What a reader must know about the null models and the suspect.
+  /// What a reader must know about the key, the null models and the suspect.
   func warnings(_ report: VerificationReport, _ key: WatermarkKey) -> [String] {
     var warnings = report.warnings
+    if let name = key.facts.published {
+      warnings.append(WatermarkEmbedRecipe.warning(published: name))
+    }
     if let own = key.facts.training, own != recipe.nulls.training {
       warnings.append(
         "null models are not trained as the owner's model was, whose settings the key file tells; "

@@ -35,7 +35,7 @@ struct WatermarkVerifyRecipe: ToolRecipe, Equatable {
   var augmentation = TrainRecipe.AugmentationSettings()
   /// Models trained without any mark.
   var nulls = NullSettings()
-  /// Level, numbers of foreign keys, access.
+  /// Level, numbers of commitments and foreign keys, access.
   var evidence = VerificationOptions()
   /// Where null models are kept for other runs.
   var cache = "runs/cache"

@@ -27,14 +27,13 @@ enum FreshStudent {
   /// Fresh weights from a stream of their own, which no training of a host draws from: the same seed
   /// does not give the owner's first weights.
   ///
-  /// - Throws: `TensorError`.
+  /// - Throws: `RemovalError.notFresh` where these weights are the teacher's all the same; `TensorError`.
   static func make(
     _ architecture: Architecture, for teacher: ImageClassifier, key: RandomKey, device: Device
   ) throws -> ImageClassifier {
     let student = try architecture.build(key: key.stream("removal/student"), device: device)
     let shared = try overlap(student, teacher)
-    precondition(
-      shared.isEmpty, "a distilled student starts from fresh weights, but shares \(shared)")
+    guard shared.isEmpty else { throw RemovalError.notFresh(shared) }
     return student
   }
 }

@@ -9,6 +9,8 @@ public struct NullScores: Sendable, Codable, Equatable {
   public let models: Architecture
   /// Scores of each null model, under the owner's key and then under the foreign ones.
   public let scores: [[Double]]
+  /// Why these models could not be made; nil where they could.
+  public let failure: String?
 
   /// A population.
   ///
@@ -16,10 +18,15 @@ public struct NullScores: Sendable, Codable, Equatable {
   ///   - surrogates: whose surrogates are ranked among it.
   ///   - models: architecture of the null models; nil for the same.
   ///   - scores: a row for each null model, the owner's key first.
-  public init(_ surrogates: Architecture, models: Architecture? = nil, scores: [[Double]]) {
+  ///   - failure: why these models could not be made; nil where they could.
+  public init(
+    _ surrogates: Architecture, models: Architecture? = nil, scores: [[Double]],
+    failure: String? = nil
+  ) {
     self.surrogates = surrogates
     self.models = models ?? surrogates
     self.scores = scores
+    self.failure = failure
   }
 
   /// The smallest p-value that the table of a surrogate and these models can give.

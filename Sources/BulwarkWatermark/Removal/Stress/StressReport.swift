@@ -22,6 +22,8 @@ public struct StressReport: Sendable, Codable, Equatable {
     /// The owner's rank among all other (model, key) pairs (`RankTest`); nil for foreign keys and
     /// without null models of the surrogate's architecture.
     public var pValue: Double?
+    /// log10 of `pValue`; nil without it.
+    public var log10P: Double?
     /// Whether no null model and no foreign key scores as high; nil without `pValue`.
     public var isLargest: Bool?
     /// The smallest p-value that so many null models and keys can give; nil without `pValue`.
@@ -121,12 +123,15 @@ public struct StressReport: Sendable, Codable, Equatable {
     self.nulls = nulls
   }
 
+  /// Whether the stolen model has a place for the owner's mark; without one nothing is tested.
+  public var isApplicable: Bool { base?.own?.value != nil }
+
   /// Whether the stolen model itself shows the owner's key.
   ///
   /// - Parameter level: largest p-value that proves derivation, for instance 1e-3.
   /// - Returns: the verdict on the untouched model; nil where nothing can be said.
   public func showsKey(level: Double) -> Bool? {
-    rows.first { $0.attack == Self.untouched }?.own?.isShown(level: level)
+    base?.own?.isShown(level: level)
   }
 
   /// The attacks that keep the accuracy and leave the owner without proof at a level.
@@ -139,6 +144,15 @@ public struct StressReport: Sendable, Codable, Equatable {
     return kept.filter { $0.own?.isShown(level: level) == false }
   }
 
+  /// The attacks that keep the accuracy and leave the owner the proof at a level.
+  ///
+  /// - Parameter level: largest p-value that proves derivation, for instance 1e-3.
+  /// - Returns: their rows; none where the stolen model itself does not show the key.
+  public func survived(level: Double) -> [Row] {
+    guard showsKey(level: level) == true else { return [] }
+    return kept.filter { $0.own?.isShown(level: level) == true }
+  }
+
   /// The attacks that keep the accuracy and of which nothing can be said at a level.
   ///
   /// - Parameter level: largest p-value that proves derivation, for instance 1e-3.
@@ -147,6 +161,12 @@ public struct StressReport: Sendable, Codable, Equatable {
   public func unjudged(level: Double) -> [Row] {
     kept.filter { $0.own?.isShown(level: level) == nil }
   }
+
+  /// The attacks that lost more accuracy than the margin: whatever they left of the mark, they are neither
+  /// successful nor survived.
+  public var excluded: [Row] { rows.filter { $0.attack != Self.untouched && $0.losesTooMuch } }
+
+  private var base: Row? { rows.first { $0.attack == Self.untouched } }
 
   private var kept: [Row] { rows.filter { $0.attack != Self.untouched && !$0.losesTooMuch } }
 

@@ -7,7 +7,7 @@ import Foundation
 public struct StressStore: Sendable {
   /// The folder.
   public let folder: String
-  /// Whether the surrogates themselves are kept.
+  /// Whether the surrogates themselves are kept, as far as checkpoints can hold them.
   public let keepsSurrogates: Bool
 
   /// Keeps everything below `folder`, which must exist.

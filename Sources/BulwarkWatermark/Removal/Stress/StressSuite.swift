@@ -144,11 +144,16 @@ public struct StressSuite {
         try attack.surrogate(of: model, data: data, session: part)
       }
     let taken = seconds()
-    if let store, store.keepsSurrogates {
-      try surrogate.checkpoint(data: data).write(
-        to: store.surrogate(attack.name), overwrite: true)
-    }
     let described = attack as? any DescribedRemovalAttack
+    if let store, store.keepsSurrogates {
+      if described?.endsChain == true {
+        session.tell(
+          .note("\(attack.name): not kept, since a checkpoint cannot hold what was measured"))
+      } else {
+        try surrogate.checkpoint(data: data).write(
+          to: store.surrogate(attack.name), overwrite: true)
+      }
+    }
     var row = try meter.measure(
       surrogate, attack: attack.name, settings: described?.settings ?? .null,
       remark: described?.remark ?? "", before: base)
@@ -255,6 +260,7 @@ private struct Meter {
     guard population.scores.allSatisfy({ $0.count == foreign.count + 1 }) else { return readings }
     let test = RankTest(observed: observed, foreign: foreign, nulls: population.scores)
     readings[own].pValue = test.p
+    readings[own].log10P = test.log10P
     readings[own].isLargest = test.isLargestOfItsRowAndColumn
     readings[own].smallestP = test.smallestP
     return readings
