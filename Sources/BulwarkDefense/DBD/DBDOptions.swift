@@ -75,7 +75,7 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     public var beta = 1.0
     /// Smallest share of a class that counts as a clique (`CliqueSuspicion`) and is left out of stages 2 and
     /// 3, 0...1; 0 is the official code: nothing is left out.
-    public var cliqueShare = 0.0
+    public var cliqueShare = 0.05
     /// Neighbors that are asked for cliques; smaller cliques cannot be pure.
     public var cliqueNeighbors = 200
 
@@ -102,7 +102,7 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     /// Contradiction from which on a class counts as the target of an attack (`ClassSuspicion`), 0...1;
     /// 0 is the official code: classes are not looked at. Once a class is suspected, `share` to `finalShare`
     /// hold for it alone and all other classes keep `trustedShare` of their labels.
-    public var suspectThreshold = 0.0
+    public var suspectThreshold = 0.08
     /// First epoch of stage 3 that may suspect a class: earlier models are weak and starved of hard
     /// classes, which then look contradicted too.
     public var suspectFromEpoch = 4
@@ -110,7 +110,7 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     public var trustedShare = 1.0
     /// Most labels that a suspected class keeps, as a share of the median class size: without it an
     /// attack keeps more labels the more samples it moves into its target. 0 for no limit.
-    public var suspectLimit = 0.0
+    public var suspectLimit = 0.6
 
     /// The defaults.
     public init() {}
@@ -169,6 +169,9 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     options.selfSupervision.learningRate = 0.4
     options.selfSupervision.cosineEpochs = 1000
     options.selfSupervision.symmetric = false
+    options.head.cliqueShare = 0
+    options.filter.suspectThreshold = 0
+    options.filter.suspectLimit = 0
     return options
   }
 }

@@ -23,10 +23,10 @@ extension DBDTrainer {
       try neighborRanking(epoch: 0, neighbors: settings.cliqueNeighbors),
       classCount: data.train.classCount, share: settings.cliqueShare)
     quarantine = found.members
-    record(
+    history.record(
       MetricValue(
         Metric.quarantinedSamples, Double(quarantine.count), count: data.train.count),
-      at: .head)
+      stage: stage.rawValue, step: step)
     guard !quarantine.isEmpty else { return }
     let names = found.classes.map { data.train.classNames[$0] }.joined(separator: ", ")
     session.tell(

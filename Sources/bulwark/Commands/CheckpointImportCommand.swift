@@ -11,8 +11,8 @@ struct CheckpointImportCommand: ToolCommand {
     abstract: "Make a checkpoint of a PyTorch state dict (.pt, .pth) or a safetensors file.",
     discussion: """
       Only tensors are read; no code of the file is run. The weights must carry torchvision's names \
-      (conv1.weight, layer1.0.bn1.running_mean, fc.bias, ...); a common prefix such as `module.` is \
-      removed.
+      (conv1.weight, layer1.0.bn1.running_mean, fc.bias, ...); from a .pt or .pth file, a \
+      common prefix such as `module.` is removed.
       """)
 
   @Argument(help: "The file of weights.")

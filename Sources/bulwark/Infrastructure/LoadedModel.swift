@@ -15,7 +15,13 @@ struct LoadedModel {
     self.path = path
     checkpoint = try Checkpoint(reading: path)
     normalization = try checkpoint.inputNormalization()
-    model = try ImageClassifier.restored(from: checkpoint, device: device)
+    do {
+      model = try ImageClassifier.restored(from: checkpoint, device: device)
+    } catch let mismatch as StateMismatch {
+      throw ToolError(
+        summary: "\(path): \(mismatch.summary).", remedy: "Use the file as Bulwark wrote it.",
+        category: .badData, causes: mismatch.causes)
+    }
   }
 
   /// Throws unless the images have the channels and the classes that the model was trained on.
