@@ -116,6 +116,19 @@ struct FileCommandTests {
     #expect(stored == samples.map(\.index))
   }
 
+  @Test("Weights of another architecture are an error that names the file")
+  func otherArchitecture() async throws {
+    let folder = try TemporaryFolder()
+    try writeCheckpoint(to: folder.file("model.h5"))
+    var checkpoint = try Checkpoint(reading: folder.file("model.h5"))
+    checkpoint.architecture = try JSONValue(
+      encoding: Architecture(.smallCNN, width: 8, classes: 10, channels: 1))
+    try checkpoint.write(to: folder.file("other.h5"))
+    let outcome = try await tool("evaluate", folder.file("other.h5"), "--data", "digits")
+    #expect(outcome.status == 65)
+    #expect(outcome.stderr.contains("other.h5: the weights do not fit"), "\(outcome.stderr)")
+  }
+
   @Test("flag puts what DBD left out first, and says so when the data are not the run's own")
   func flagQuarantine() async throws {
     let folder = try TemporaryFolder()
