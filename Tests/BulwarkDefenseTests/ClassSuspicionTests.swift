@@ -42,6 +42,17 @@ struct ClassSuspicionTests {
     #expect(suspicion.suspects(threshold: 0.5).isEmpty)
   }
 
+  @Test("Of three classes none is suspected, however many samples one contradicts")
+  func fewClasses() {
+    let labels = (0..<90).map { $0 % 3 }
+    let ranking = SuspicionRanking(
+      scores: labels.map { _ in 1 }, predicted: labels.map { $0 == 0 ? 1 : $0 }, labels: labels,
+      confidence: labels.map { _ in 1 })
+    let suspicion = ClassSuspicion(ranking, classCount: 3)
+    #expect(suspicion.contradiction[0] > 0.5)
+    #expect(suspicion.suspects(threshold: 0.08).isEmpty)
+  }
+
   @Test("A contradiction without confidence does not count")
   func hesitant() {
     let suspicion = ClassSuspicion(ranking(poured: 50, confidence: 0.8), classCount: 10)

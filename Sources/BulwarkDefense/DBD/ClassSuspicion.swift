@@ -31,13 +31,14 @@ public struct ClassSuspicion: Sendable, Equatable {
     }
   }
 
-  /// The classes that stand out.
+  /// The classes that stand out. Of fewer than four classes none does: a median over one or two others
+  /// cannot tell poisons from honest confusion that goes one way.
   ///
   /// - Parameter threshold: contradiction from which on a class is suspected, 0...1; 0.08 is the recipes'
   ///   value. 0 or less finds nothing.
   /// - Returns: positions of the suspected classes, ascending; often none.
   public func suspects(threshold: Double) -> [Int] {
-    guard threshold > 0 else { return [] }
+    guard threshold > 0, contradiction.count > 3 else { return [] }
     return contradiction.indices.filter { contradiction[$0] > threshold }
   }
 
