@@ -1,0 +1,97 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+import Testing
+
+@testable import BulwarkDefense
+
+@Suite("Training without cliques")
+struct QuarantineTests {
+  /// Four classes of 40 noise images that nothing tells apart; the first 20 of class 0 lie under stripes.
+  private func striped() throws -> TrainingData {
+    let labels = (0..<160).map { $0 / 40 }
+    let noise = try RandomKey(seed: 2).uniform([160, 1, 8, 8], from: 0, to: 120)
+    var stripes = [Float](repeating: 0, count: 160 * 64)
+    for index in 0..<20 * 64 where index % 8 % 2 == 0 { stripes[index] = 130 }
+    let images = try (noise + Tensor(stripes, shape: [160, 1, 8, 8])).to(.uint8)
+    return TrainingData(
+      train: try ImageDataset(images: images, labels: labels, classNames: ["a", "b", "c", "d"]),
+      evaluator: Evaluator(
+        test: nil, triggered: nil, normalization: Normalize(mean: [0.3], deviation: [0.2])),
+      knownPoisons: Array(0..<20))
+  }
+
+  private func trainer(_ session: TrainingSession, share: Double = 0.05) throws -> DBDTrainer {
+    let data = try striped()
+    var options = DBDOptions()
+    options.selfSupervision.epochs = 1
+    options.head.epochs = 2
+    options.head.batchSize = 32
+    options.head.cliqueShare = share
+    options.head.cliqueNeighbors = 10
+    options.filter.neighbors = 10
+    options.filter.suspectFromEpoch = 0
+    options.semiSupervision.epochs = 1
+    options.semiSupervision.stepsPerEpoch = 2
+    options.semiSupervision.batchSize = 16
+    options.semiSupervision.measureEvery = 0
+    let plain = AugmentationPipeline.plain(normalize: data.normalization)
+    return try DBDTrainer(
+      Architecture(.smallCNN, width: 4, classes: 4, channels: 1), data: data, options: options,
+      views: DBDViews(contrastive: plain, weak: plain), session: session)
+  }
+
+  @Test("Samples under the trigger are left out, their class is suspected, no pool holds them")
+  func leftOut() throws {
+    let run = try trainer(TrainingSession(seed: 1))
+    _ = try run.run()
+    #expect(run.quarantine == Array(0..<20))
+    #expect(run.suspectedClasses == [0])
+    let split = try #require(run.split)
+    #expect((split.labeled + split.unlabeled).sorted() == Array(20..<160))
+    let found = try #require(
+      run.history.series.first { $0.name == "head/quarantined_samples" }?.values.last)
+    #expect(found == 20)
+    #expect(try run.snapshot().quarantine == run.quarantine)
+    // 140 samples in batches of 32: five steps an epoch, all of them without the clique.
+    let losses = try #require(run.history.series.first { $0.name == "head/train_loss" })
+    #expect(losses.steps == [5, 10])
+  }
+
+  @Test("With a share of 0 they stay, and are the least suspicious of all")
+  func without() throws {
+    let run = try trainer(TrainingSession(seed: 1), share: 0)
+    _ = try run.run()
+    #expect(run.quarantine.isEmpty)
+    let area = try #require(
+      run.history.series.first { $0.name == "self_supervision/suspicion_auc" }?.values.last)
+    #expect(area < 0.05)
+  }
+
+  @Test("A run stopped around the search and resumed ends alike", arguments: [1, 4, 12])
+  func resumes(stopAt: Int) throws {
+    let whole = try trainer(TrainingSession(seed: 1))
+    _ = try whole.run()
+    var saved: Checkpoint?
+    var asked = 0
+    let stopped = try trainer(
+      TrainingSession(
+        seed: 1, checkpointInterval: .infinity,
+        stopRequested: {
+          asked += 1
+          return asked == stopAt
+        }, save: { saved = $0 }))
+    #expect(throws: TrainingInterrupted.self) { try stopped.run() }
+    let resumed = try trainer(TrainingSession(seed: 1))
+    try resumed.restore(#require(saved))
+    _ = try resumed.run()
+    #expect(resumed.quarantine == whole.quarantine)
+    #expect(resumed.history.series == whole.history.series)
+    let ends = (try resumed.model.state.snapshot(), try whole.model.state.snapshot())
+    for (own, other) in zip(ends.0, ends.1) {
+      #expect(try own.tensor.to(.float64).doubles() == other.tensor.to(.float64).doubles())
+    }
+  }
+}
