@@ -50,7 +50,7 @@ struct ClassSuspicionTests {
       confidence: labels.map { _ in 1 })
     let suspicion = ClassSuspicion(ranking, classCount: 3)
     #expect(suspicion.contradiction[0] > 0.5)
-    #expect(suspicion.suspects(threshold: 0.1).isEmpty)
+    #expect(suspicion.suspects(threshold: 0.08).isEmpty)
   }
 
   @Test("A contradiction without confidence does not count")

@@ -34,7 +34,7 @@ public struct ClassSuspicion: Sendable, Equatable {
   /// The classes that stand out. Of fewer than four classes none does: a median over one or two others
   /// cannot tell poisons from honest confusion that goes one way.
   ///
-  /// - Parameter threshold: contradiction from which on a class is suspected, 0...1; 0.1 is the recipes'
+  /// - Parameter threshold: contradiction from which on a class is suspected, 0...1; 0.08 is the recipes'
   ///   value. 0 or less finds nothing.
   /// - Returns: positions of the suspected classes, ascending; often none.
   public func suspects(threshold: Double) -> [Int] {

@@ -102,7 +102,7 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     /// Contradiction from which on a class counts as the target of an attack (`ClassSuspicion`), 0...1;
     /// 0 is the official code: classes are not looked at. Once a class is suspected, `share` to `finalShare`
     /// hold for it alone and all other classes keep `trustedShare` of their labels.
-    public var suspectThreshold = 0.1
+    public var suspectThreshold = 0.08
     /// First epoch of stage 3 that may suspect a class: earlier models are weak and starved of hard
     /// classes, which then look contradicted too.
     public var suspectFromEpoch = 4
