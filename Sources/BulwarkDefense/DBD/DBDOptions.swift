@@ -3,8 +3,8 @@ import BulwarkNN
 /// Settings of DBD (Huang et al. 2022), stage by stage.
 ///
 /// `DBDOptions.paper` is the official configuration (SCLBD/DBD, CIFAR-10, ResNet-18). The memberwise
-/// defaults are Bulwark's own: the same method with the changes that `Docs/DBD.md` lists and
-/// ablates, each of which is off in `paper`.
+/// defaults are Bulwark's own: the same method with the changes that `Docs/DBD.md` lists, each of which is
+/// off in `paper`; `Docs/Results.md` says what was measured with and without them.
 public struct DBDOptions: Hashable, Sendable, Codable {
   /// Stage 1.
   public var selfSupervision = SelfSupervision()
@@ -76,7 +76,7 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     /// Smallest share of a class that counts as a clique (`CliqueSuspicion`) and is left out of stages 2 and
     /// 3, 0...1; 0 is the official code: nothing is left out.
     public var cliqueShare = 0.05
-    /// Neighbors that are asked for cliques; smaller cliques cannot be pure.
+    /// Neighbors that are asked for cliques; a clique of fewer samples cannot be pure.
     public var cliqueNeighbors = 200
 
     /// The defaults.

@@ -8,7 +8,7 @@ import Foundation
 /// HDF5: 1-D data sets of equal length `index` (position in the training set, int64), `score`
 /// (float64), `given_label` and `predicted_label` (int64), and `flagged`, the positions in the index
 /// set. JSON: the same as one object with a row for each sample, and the file of each sample where
-/// samples are files.
+/// samples are files. Samples that DBD left out of its training have the highest loss plus 1 as their score.
 struct SuspicionListFile {
   /// Losses and predictions.
   var ranking: SuspicionRanking
