@@ -42,6 +42,21 @@ struct ClassSuspicionTests {
     #expect(suspicion.suspects(threshold: 0.5).isEmpty)
   }
 
+  @Test("Beside a class that stands out far, a lesser one is confusion")
+  func ratio() {
+    let far = ranking(poured: 90)
+    // Class 5 gets six of every other class: 9 · 6 / 154 = 0.35 beside 9 · 10 / 190 = 0.47.
+    let more = [0, 1, 2, 3, 4, 6, 7, 8, 9].flatMap { [Int](repeating: $0, count: 6) }
+    let both = ClassSuspicion(
+      SuspicionRanking(
+        scores: far.scores + more.map { _ in 3 }, predicted: far.predicted + more,
+        labels: far.labels + more.map { _ in 5 }, confidence: far.confidence + more.map { _ in 0.95 }),
+      classCount: 10)
+    #expect(both.suspects(threshold: 0.1) == [3, 5])
+    #expect(both.suspects(threshold: 0.1, ratio: 0.7) == [3, 5])
+    #expect(both.suspects(threshold: 0.1, ratio: 0.8) == [3])
+  }
+
   @Test("Of three classes none is suspected, however many samples one contradicts")
   func fewClasses() {
     let labels = (0..<90).map { $0 % 3 }

@@ -107,13 +107,47 @@ struct DBDTrainerTests {
     try expectSameEnd(settings, seed: 4, stopAt: stopAt)
   }
 
+  @Test("So does a run whose stage 3 has an update rule of its own", arguments: [10, 12, 14])
+  func resumesWithSGD(stopAt: Int) throws {
+    var settings = options()
+    settings.semiSupervision.optimizer = .sgd
+    settings.semiSupervision.learningRate = 0.05
+    settings.semiSupervision.weightDecay = 5e-4
+    try expectSameEnd(settings, seed: 5, stopAt: stopAt)
+  }
+
+  @Test("Stage 3 begins alike from a run with the other update rule", arguments: [false, true])
+  func startsFromOtherRule(fromSGD: Bool) throws {
+    var sgd = options()
+    sgd.semiSupervision.optimizer = .sgd
+    sgd.semiSupervision.learningRate = 0.05
+    let (first, second) = fromSGD ? (sgd, options()) : (options(), sgd)
+    let direct = try trainer(TrainingSession(seed: 6), second)
+    _ = try direct.run()
+    var beforeStage3: Checkpoint?
+    let other = try trainer(
+      TrainingSession(
+        seed: 6,
+        save: {
+          if $0.progress.stage == "semi_supervision", $0.progress.step == 0 { beforeStage3 = $0 }
+        }), first)
+    _ = try other.run()
+    let branched = try trainer(TrainingSession(seed: 6), second)
+    try branched.restore(#require(beforeStage3))
+    _ = try branched.run()
+    #expect(try bytes(branched.model) == bytes(direct.model))
+    #expect(try bytes(branched.model) != bytes(other.model))
+  }
+
   @Test("A checkpoint keeps the suspected classes")
   func keepsSuspects() throws {
     let run = try trainer(TrainingSession(seed: 1), options())
     run.suspectedClasses = [3, 5]
+    run.contradictedClasses = [5]
     let other = try trainer(TrainingSession(seed: 1), options())
     try other.restore(run.snapshot())
     #expect(other.suspectedClasses == [3, 5])
+    #expect(other.contradictedClasses == [5])
   }
 
   @Test("A checkpoint keeps the quarantine, and neither pool of the split holds any of it")

@@ -23,7 +23,9 @@ struct QuarantineTests {
       knownPoisons: Array(0..<20))
   }
 
-  private func trainer(_ session: TrainingSession, share: Double = 0.05) throws -> DBDTrainer {
+  private func trainer(
+    _ session: TrainingSession, share: Double = 0.05, _ change: (inout DBDOptions) -> Void = { _ in }
+  ) throws -> DBDTrainer {
     let data = try striped()
     var options = DBDOptions()
     options.selfSupervision.epochs = 1
@@ -37,6 +39,7 @@ struct QuarantineTests {
     options.semiSupervision.stepsPerEpoch = 2
     options.semiSupervision.batchSize = 16
     options.semiSupervision.measureEvery = 0
+    change(&options)
     let plain = AugmentationPipeline.plain(normalize: data.normalization)
     return try DBDTrainer(
       Architecture(.smallCNN, width: 4, classes: 4, channels: 1), data: data, options: options,
@@ -51,6 +54,9 @@ struct QuarantineTests {
     #expect(run.suspectedClasses == [0])
     let split = try #require(run.split)
     #expect((split.labeled + split.unlabeled).sorted() == Array(20..<160))
+    // The rest of the class, which no contradiction speaks against, keeps nine tenths of its labels.
+    #expect(run.contradictedClasses.isEmpty)
+    #expect(split.labeled.count { $0 < 40 } == 18)
     let found = try #require(
       run.history.series.first { $0.name == "head/quarantined_samples" }?.values.last)
     #expect(found == 20)
@@ -58,6 +64,25 @@ struct QuarantineTests {
     // 140 samples in batches of 20: seven steps an epoch; with the clique there would be eight.
     let losses = try #require(run.history.series.first { $0.name == "head/train_loss" })
     #expect(losses.steps == [7, 14])
+  }
+
+  @Test("Stage 3 learns not to call them what their label says", arguments: [0, 4])
+  func unlearned(unlabeledBatchSize: Int) throws {
+    func called(cliqueBatchSize: Int) throws -> Double {
+      let run = try trainer(TrainingSession(seed: 1)) {
+        $0.semiSupervision.stepsPerEpoch = 40
+        $0.semiSupervision.unlabeledBatchSize = unlabeledBatchSize
+        $0.semiSupervision.cliqueBatchSize = cliqueBatchSize
+      }
+      _ = try run.run()
+      let logits = try run.model.logits(
+        of: run.data.train, run.data.normalization, session: run.session)
+      return try logits.softmax(1).narrow(0, start: 0, length: 20).narrow(1, start: 0, length: 1)
+        .mean().item()
+    }
+    let ignored = try called(cliqueBatchSize: 0)
+    let unlearned = try called(cliqueBatchSize: 8)
+    #expect(unlearned < ignored / 2, "\(unlearned) with, \(ignored) without")
   }
 
   @Test("With a share of 0 they stay, and are the least suspicious of all")
@@ -70,7 +95,7 @@ struct QuarantineTests {
     #expect(area < 0.05)
   }
 
-  @Test("A run stopped around the search and resumed ends alike", arguments: [1, 4, 12])
+  @Test("A run stopped around the search or in stage 3 and resumed ends alike", arguments: [1, 4, 12, 16])
   func resumes(stopAt: Int) throws {
     let whole = try trainer(TrainingSession(seed: 1))
     _ = try whole.run()

@@ -34,12 +34,19 @@ public struct ClassSuspicion: Sendable, Equatable {
   /// The classes that stand out. Of fewer than four classes none does: a median over one or two others
   /// cannot tell poisons from honest confusion that goes one way.
   ///
-  /// - Parameter threshold: contradiction from which on a class is suspected, 0...1; 0.08 is the recipes'
-  ///   value. 0 or less finds nothing.
+  /// - Parameters:
+  ///   - threshold: contradiction from which on a class is suspected, 0...1; 0.08 is the default of
+  ///     `DBDOptions`. 0 or less finds nothing.
+  ///   - ratio: least contradiction of a suspected class, as a share of the largest one, 0...1: beside a
+  ///     class that stands out far, lesser ones are confusion.
   /// - Returns: positions of the suspected classes, ascending; often none.
-  public func suspects(threshold: Double) -> [Int] {
-    guard threshold > 0, contradiction.count > 3 else { return [] }
-    return contradiction.indices.filter { contradiction[$0] > threshold }
+  public func suspects(threshold: Double, ratio: Double = 0) -> [Int] {
+    guard threshold > 0, contradiction.count > 3, let largest = contradiction.max() else {
+      return []
+    }
+    return contradiction.indices.filter {
+      contradiction[$0] > threshold && contradiction[$0] >= ratio * largest
+    }
   }
 
   private static func median(_ values: [Double]) -> Double {

@@ -53,9 +53,11 @@ extension DBDOptions.Filter {
     try check.whole("neighbor_epochs", neighborEpochs, in: 0...SettingCheck.mostUnits)
     try check.whole("neighbors", neighbors, in: 1...10_000)
     try check.number("suspect_threshold", suspectThreshold, to: 1, isBelow: true)
+    try check.number("suspect_ratio", suspectRatio, to: 1)
     try check.whole("suspect_from_epoch", suspectFromEpoch, in: 0...SettingCheck.mostUnits)
     try check.number("trusted_share", trustedShare, to: 1, isAbove: true)
     try check.number("suspect_limit", suspectLimit)
+    try check.number("clique_rest_share", cliqueRestShare, to: 1, isAbove: true, isBelow: true)
   }
 }
 
@@ -66,6 +68,9 @@ extension DBDOptions.SemiSupervision {
     try check.whole("steps_per_epoch", stepsPerEpoch, in: 1...SettingCheck.mostUnits)
     try check.whole("batch_size", batchSize, in: 1...SettingCheck.mostUnits)
     try check.whole("unlabeled_batch_size", unlabeledBatchSize, in: 0...SettingCheck.mostUnits)
+    try check.whole("clique_batch_size", cliqueBatchSize, in: 0...SettingCheck.mostUnits)
+    try check.number("learning_rate", learningRate)
+    try check.number("weight_decay", weightDecay)
     try check.number("temperature", temperature, isAbove: true)
     try check.number("mixup_alpha", mixupAlpha, isAbove: true)
     try check.number("unlabeled_weight", unlabeledWeight)

@@ -73,8 +73,8 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     public var alpha = 0.1
     /// Weight of the reverse cross-entropy in SCE.
     public var beta = 1.0
-    /// Smallest share of a class that counts as a clique (`CliqueSuspicion`) and is left out of stages 2 and
-    /// 3, 0...1; 0 is the official code: nothing is left out.
+    /// Smallest share of a class that counts as a clique (`CliqueSuspicion`), 0...1: no pool of stages
+    /// 2 and 3 holds its samples. 0 is the official code: cliques are not looked for.
     public var cliqueShare = 0.05
     /// Neighbors that are asked for cliques; a clique of fewer samples cannot be pure.
     public var cliqueNeighbors = 200
@@ -103,6 +103,8 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     /// 0 is the official code: classes are not looked at. Once a class is suspected, `share` to `finalShare`
     /// hold for it alone and all other classes keep `trustedShare` of their labels.
     public var suspectThreshold = 0.08
+    /// Least contradiction of a suspected class as a share of the largest one in that epoch; 0 for no such rule.
+    public var suspectRatio = 0.7
     /// First epoch of stage 3 that may suspect a class: earlier models are weak and starved of hard
     /// classes, which then look contradicted too.
     public var suspectFromEpoch = 4
@@ -111,6 +113,9 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     /// Most labels that a suspected class keeps, as a share of the median class size: without it an
     /// attack keeps more labels the more samples it moves into its target. 0 for no limit.
     public var suspectLimit = 0.6
+    /// Share of the rest of a class with a clique that keeps its label from `suspectFromEpoch` on, where its
+    /// contradictions do not speak against it too.
+    public var cliqueRestShare = 0.9
 
     /// The defaults.
     public init() {}
@@ -126,6 +131,14 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     case none
   }
 
+  /// How stage 3 updates the weights.
+  public enum UpdateRule: String, Hashable, Sendable, Codable, CaseIterable {
+    /// The Adam of stage 2 goes on: the official code.
+    case adam
+    /// Stochastic gradient descent with Nesterov momentum 0.9: more accurate in short runs.
+    case sgd
+  }
+
   /// Stage 3: semi-supervised fine-tuning of the whole network.
   public struct SemiSupervision: Hashable, Sendable, Codable {
     /// Method.
@@ -139,6 +152,15 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     /// Unlabeled images a step; 0 takes as many as labeled ones, which is the official code. Any other
     /// number passes all groups through the network at once instead of interleaving them.
     public var unlabeledBatchSize = 0
+    /// Update rule.
+    public var optimizer = UpdateRule.adam
+    /// Largest step size; 0 takes that of stage 2, as the official code does.
+    public var learningRate = 0.0
+    /// Weight decay of stochastic gradient descent; Adam has none here.
+    public var weightDecay = 0.0
+    /// Samples of cliques a step, which the model learns not to call what their label says
+    /// (`MixMatch.unlikelihood`); 0 leaves them out altogether. Only for MixMatch; not in the paper.
+    public var cliqueBatchSize = 8
     /// Exponent of sharpening is 1 / temperature.
     public var temperature = 0.5
     /// Parameter of mixup's Beta distribution.
@@ -170,6 +192,7 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     options.selfSupervision.cosineEpochs = 1000
     options.selfSupervision.symmetric = false
     options.head.cliqueShare = 0
+    options.semiSupervision.cliqueBatchSize = 0
     options.filter.suspectThreshold = 0
     options.filter.suspectLimit = 0
     return options

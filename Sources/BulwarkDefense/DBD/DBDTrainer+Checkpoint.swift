@@ -8,8 +8,7 @@ extension DBDTrainer {
   /// Everything needed to go on from here.
   public func snapshot() throws -> Checkpoint {
     var checkpoint = try model.checkpoint(data: data)
-    let tensors: [(name: String, tensor: Tensor)] =
-      stage == .selfSupervision ? contrastiveOptimizer.state : optimizer.state
+    let tensors = activeOptimizer.state
     checkpoint.optimizer = Checkpoint.Optimizer(
       tensors: StateDict(tensors.map { ($0.name, $0.tensor) }),
       settings: try JSONValue(encoding: options))
@@ -23,16 +22,27 @@ extension DBDTrainer {
     if let average, stage == .semiSupervision {
       checkpoint.states["average"] = StateDict(average.tensors.map { ($0.name, $0.tensor) })
     }
-    if !suspectedClasses.isEmpty {
-      checkpoint.states["suspected_classes"] = StateDict([
-        ("value", try Tensor(suspectedClasses))
-      ])
+    for (name, classes) in [
+      ("suspected_classes", suspectedClasses), ("contradicted_classes", contradictedClasses),
+    ] where !classes.isEmpty {
+      checkpoint.states[name] = StateDict([("value", try Tensor(classes))])
     }
     if !stageRecords.isEmpty { checkpoint.notes = ["stage_records": .object(stageRecords)] }
     if !quarantine.isEmpty { checkpoint.indexSets["quarantine"] = quarantine }
     if let split { checkpoint.indexSets["labeled_pool"] = split.labeled }
     if let known = data.knownPoisons { checkpoint.indexSets["poisoned"] = known }
     return checkpoint
+  }
+
+  /// The optimizer whose state the next step needs. At the start of stage 3 that is stage 2's, whatever comes
+  /// after it, so that another run can go on from there with either rule.
+  private var activeOptimizer: any Optimizer {
+    switch stage {
+    case .selfSupervision: contrastiveOptimizer
+    case .head: optimizer
+    case .semiSupervision: step == 0 ? optimizer : fineTuner
+    case .done: fineTuner
+    }
   }
 
   /// Goes back to where a checkpoint of the same run was written. At the start of a stage the settings
@@ -56,22 +66,20 @@ extension DBDTrainer {
     }
     try model.load(checkpoint)
     let tensors = checkpoint.optimizer?.tensors.pairs.map { (name: $0.0, tensor: $0.1) } ?? []
-    if saved == .selfSupervision {
-      try contrastiveOptimizer.load(tensors)
-      if let weights = checkpoint.states["projection"] {
-        try projection.state.load(weights.pairs.map { (name: $0.0, tensor: $0.1) })
-      }
-    } else {
-      try optimizer.load(tensors)
+    if saved == .selfSupervision, let weights = checkpoint.states["projection"] {
+      try projection.state.load(weights.pairs.map { (name: $0.0, tensor: $0.1) })
     }
     if let saved = checkpoint.states["average"] {
       try average?.load(saved.pairs.map { (name: $0.0, tensor: $0.1) })
     }
     stage = saved
     step = checkpoint.progress.step
+    try activeOptimizer.load(tensors)
     history = MetricHistory(checkpoint.history)
     lossSum = try checkpoint.states["loss_sum"]?["value"]?.item() ?? 0
     suspectedClasses = try checkpoint.suspectedClasses()
+    contradictedClasses =
+      try checkpoint.states["contradicted_classes"]?["value"]?.integers() ?? []
     if case .object(let records)? = checkpoint.notes["stage_records"] { stageRecords = records }
     quarantine = checkpoint.quarantine
     split = checkpoint.indexSets["labeled_pool"].map {
@@ -97,7 +105,7 @@ extension DBDTrainer {
 }
 
 extension Checkpoint {
-  /// The samples that a DBD run left out of stages 2 and 3 (`CliqueSuspicion`), ascending positions in its
+  /// The samples that a DBD run kept out of the pools of stages 2 and 3 (`CliqueSuspicion`), ascending positions in its
   /// training set; empty for every other checkpoint.
   public var quarantine: [Int] { indexSets["quarantine"] ?? [] }
 

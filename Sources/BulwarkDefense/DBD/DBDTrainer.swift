@@ -34,11 +34,14 @@ public final class DBDTrainer {
   /// The split that is in use, once stage 2 is over.
   public internal(set) var split: LossSplit?
 
-  /// Classes that stage 3 took for the target of an attack, ascending; empty where
-  /// `DBDOptions.Filter.suspectThreshold` is 0 or no class stood out.
+  /// Classes that stage 3 took for the target of an attack, by their contradictions or because they hold a
+  /// clique, ascending; empty where `DBDOptions.Filter.suspectThreshold` is 0 or no class stood out.
   public internal(set) var suspectedClasses: [Int] = []
 
-  /// Samples that stages 2 and 3 leave out because they form cliques in the features of stage 1; empty
+  /// Those of the suspected classes that stand out by their contradictions (`ClassSuspicion`), ascending.
+  public internal(set) var contradictedClasses: [Int] = []
+
+  /// Samples that no pool of stages 2 and 3 holds because they form cliques in the features of stage 1; empty
   /// where `DBDOptions.Head.cliqueShare` is 0 or there are none.
   public internal(set) var quarantine: [Int] = []
 
@@ -52,6 +55,7 @@ public final class DBDTrainer {
   let projection: ProjectionHead
   let contrastiveOptimizer: SGD
   let optimizer: Adam
+  let fineTuner: any Optimizer
   let average: WeightAverage?
   var lossSum = 0.0
 
@@ -80,6 +84,12 @@ public final class DBDTrainer {
     // One Adam for stages 2 and 3, as in the official code: what has no gradient in stage 2 keeps an
     // untouched state.
     optimizer = Adam(model.state.parameters, learningRate: options.head.learningRate)
+    fineTuner =
+      options.semiSupervision.optimizer == .adam
+      ? optimizer
+      : SGD(
+        model.state.parameters, learningRate: options.semiSupervision.learningRate,
+        weightDecay: options.semiSupervision.weightDecay, nesterov: true)
     average =
       options.semiSupervision.averageDecay > 0
       ? try WeightAverage(model.state, decay: options.semiSupervision.averageDecay) : nil

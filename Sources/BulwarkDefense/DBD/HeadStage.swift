@@ -31,7 +31,7 @@ extension DBDTrainer {
     let names = found.classes.map { data.train.classNames[$0] }.joined(separator: ", ")
     session.tell(
       .note(
-        "\(quarantine.count) samples of \(names) form cliques in the features; they are left out"))
+        "\(quarantine.count) samples of \(names) form cliques in the features; no pool holds them"))
   }
 
   /// Positions of the samples that are not in quarantine, ascending.

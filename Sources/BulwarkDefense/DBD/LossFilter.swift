@@ -166,10 +166,14 @@ public struct LossSplit: Sendable, Equatable {
   ///   - trustedShare: share of every other class, 0...1.
   ///   - suspectLimit: most labels that a suspected class keeps, as a share of the median class size;
   ///     0 for no limit.
+  ///   - cleared: classes whose suspicious samples are excluded already, as cliques, and which are not suspected
+  ///     beside.
+  ///   - clearedShare: share of such a class that keeps its label, 0...1, without limit.
   ///   - excluding: samples that are in neither pool.
   public init(
     _ ranking: SuspicionRanking, suspects: Set<Int>, suspectShare: Double, trustedShare: Double,
-    suspectLimit: Double = 0, excluding: Set<Int> = []
+    suspectLimit: Double = 0, cleared: Set<Int> = [], clearedShare: Double = 1,
+    excluding: Set<Int> = []
   ) {
     var kept = Set<Int>()
     let members = Dictionary(grouping: ranking.ascending.filter { !excluding.contains($0) }) {
@@ -179,7 +183,9 @@ public struct LossSplit: Sendable, Equatable {
     let median = sizes.isEmpty ? 0 : Double(sizes[sizes.count / 2])
     for (label, list) in members {
       let isSuspected = suspects.contains(label)
-      var count = (isSuspected ? suspectShare : trustedShare) * Double(list.count)
+      let share =
+        isSuspected ? suspectShare : cleared.contains(label) ? clearedShare : trustedShare
+      var count = share * Double(list.count)
       if isSuspected, suspectLimit > 0 { count = min(count, suspectLimit * median) }
       kept.formUnion(list.prefix(Int(count.rounded(.down))))
     }

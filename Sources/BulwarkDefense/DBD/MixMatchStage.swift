@@ -34,19 +34,21 @@ extension DBDTrainer {
       var unlabeled = BatchWalk(
         data.train, members: split.unlabeled, batchSize: sizes.unlabeled,
         key: key.stream("unlabeled"), dropLast: true)
+      var cliques = cliqueWalk(key: key.stream("cliques"))
       while step < (epoch + 1) * perEpoch {
         let within = step % perEpoch
-        optimizer.learningRate = rate(step: step, of: steps)
+        fineTuner.learningRate = rate(step: step, of: steps)
         let stepKey = key.stream("view").step(within)
         let loss =
           settings.method == .mixMatch
           ? try mixMatchLoss(
             labeled: labeled.batch(step: within), unlabeled: unlabeled.batch(step: within),
+            cliques: cliques?.batch(step: within),
             weight: unlabeledWeight(epoch: epoch, step: within), key: stepKey)
           : try tuningLoss(labeled.batch(step: within), key: stepKey)
         try model.state.clearGradients()
         try loss.backward()
-        try optimizer.step()
+        try fineTuner.step()
         try average?.update(from: model.state)
         lossSum += try TrainingError.finite(loss.item(), stage: stage.rawValue, step: step)
         step += 1
@@ -70,6 +72,13 @@ extension DBDTrainer {
     )
   }
 
+  /// Batches of the samples in quarantine; nil where there are none or their labels are not unlearned.
+  private func cliqueWalk(key: RandomKey) -> BatchWalk? {
+    let size = options.semiSupervision.cliqueBatchSize
+    guard size > 0, !quarantine.isEmpty else { return nil }
+    return BatchWalk(data.train, members: quarantine, batchSize: size, key: key, dropLast: true)
+  }
+
   private func splitAnew(epoch: Int) throws -> LossSplit {
     let filter = options.filter
     let ranking = try withAverage {
@@ -81,8 +90,12 @@ extension DBDTrainer {
       let suspicion = ClassSuspicion(ranking, classCount: data.train.classCount)
       // Once suspected, always suspected: the model forgets its contradictions while it learns a class.
       if epoch >= filter.suspectFromEpoch {
-        suspectedClasses = Set(suspicion.suspects(threshold: filter.suspectThreshold))
-          .union(quarantine.map { data.train.labels[$0] }).union(suspectedClasses).sorted()
+        let found = suspicion.suspects(
+          threshold: filter.suspectThreshold, ratio: filter.suspectRatio)
+        tellSuspects(found, suspicion)
+        contradictedClasses = Set(contradictedClasses).union(found).sorted()
+        suspectedClasses = Set(quarantine.map { data.train.labels[$0] })
+          .union(contradictedClasses).sorted()
       }
       record(
         MetricValue(
@@ -95,13 +108,30 @@ extension DBDTrainer {
         ranking, count: labeledCount(epoch: epoch), perClass: filter.perClass,
         excluding: Set(quarantine))
       : LossSplit(
-        ranking, suspects: Set(suspectedClasses), suspectShare: labeledShare(epoch: epoch),
+        ranking, suspects: Set(contradictedClasses), suspectShare: labeledShare(epoch: epoch),
         trustedShare: filter.trustedShare, suspectLimit: filter.suspectLimit,
+        cleared: Set(suspectedClasses).subtracting(contradictedClasses),
+        clearedShare: filter.cliqueRestShare,
         excluding: Set(quarantine))
     for value in ranking.evidence(knownPoisons: data.knownPoisons, split: split) {
       record(value, at: .semiSupervision)
     }
     return split
+  }
+
+  /// Names the classes that are suspected for the first time, and how far they stand out.
+  private func tellSuspects(_ found: [Int], _ suspicion: ClassSuspicion) {
+    guard !Set(found).isSubset(of: contradictedClasses) else { return }
+    func told(_ classes: some Sequence<Int>) -> String {
+      classes.map { "\(data.train.classNames[$0]) \((1000 * suspicion.contradiction[$0]).rounded() / 1000)" }
+        .joined(separator: ", ")
+    }
+    let others = suspicion.contradiction.indices.filter { !found.contains($0) }
+      .sorted { suspicion.contradiction[$0] > suspicion.contradiction[$1] }
+    session.tell(
+      .note(
+        "suspected of being an attack's target, by contradiction: \(told(found)) (next: \(told(others.prefix(2))))"
+      ))
   }
 
   /// Does `body` with the averaged weights where there are any.
@@ -130,7 +160,8 @@ extension DBDTrainer {
   private func rate(step: Int, of steps: Int) -> Double {
     let schedule =
       options.semiSupervision.cosine ? Schedule.cosine(total: Double(steps)) : Schedule.constant
-    return options.head.learningRate * schedule.factor(at: Double(step))
+    let own = options.semiSupervision.learningRate
+    return (own > 0 ? own : options.head.learningRate) * schedule.factor(at: Double(step))
   }
 
   /// λ_u grows linearly over `rampEpochs`, counted from the start of stage 2.
@@ -150,7 +181,8 @@ extension DBDTrainer {
   }
 
   private func mixMatchLoss(
-    labeled: ImageDataset.Batch, unlabeled: ImageDataset.Batch, weight: Double, key: RandomKey
+    labeled: ImageDataset.Batch, unlabeled: ImageDataset.Batch, cliques: ImageDataset.Batch?,
+    weight: Double, key: RandomKey
   ) throws -> Tensor {
     let settings = options.semiSupervision
     let device = session.device
@@ -170,14 +202,29 @@ extension DBDTrainer {
     let mixed = try MixMatch.mixed(
       inputs: [x, first, second], targets: [targets, guess, guess], alpha: settings.mixupAlpha,
       key: key.stream("mixup"))
-    guard settings.unlabeledBatchSize == 0 else {
-      let all = try session.inPrecision { try model.logits(Tensor.cat(mixed.inputs), .training) }
-      return try MixMatch.loss(
-        MixMatch.separated(all.to(.float32), like: mixed.targets), mixed.targets, weight: weight)
+    var disputed: [Tensor] = []
+    if let cliques {
+      disputed = [try views.weak(cliques.images.to(device), key: key.stream("cliques"))]
     }
-    let groups = try MixMatch.interleaved(mixed.inputs)
-    let outputs = try MixMatch.interleaved(
-      groups.map { group in try session.inPrecision { try model.logits(group, .training) } })
-    return try MixMatch.loss(outputs.map { try $0.to(.float32) }, mixed.targets, weight: weight)
+    // All groups at once, or, as in the official code, interleaved; disputed images never have a batch of
+    // their own, whose statistics the layers of batch norm would learn.
+    let together = settings.unlabeledBatchSize > 0
+    let groups = together ? [try Tensor.cat(mixed.inputs)] : try MixMatch.interleaved(mixed.inputs)
+    var logits = try groups.enumerated().map { index, group in
+      let images = index == 0 ? try Tensor.cat([group] + disputed) : group
+      return try session.inPrecision { try model.logits(images, .training).to(.float32) }
+    }
+    var loss = try Tensor.zeros([], device: device)
+    if let cliques {
+      let rows = groups[0].shape[0]
+      loss = try MixMatch.unlikelihood(
+        logits[0].narrow(0, start: rows, length: logits[0].shape[0] - rows),
+        cliques.labels.to(device))
+      logits[0] = try logits[0].narrow(0, start: 0, length: rows)
+    }
+    let outputs =
+      together
+      ? try MixMatch.separated(logits[0], like: mixed.targets) : try MixMatch.interleaved(logits)
+    return try loss + MixMatch.loss(outputs, mixed.targets, weight: weight)
   }
 }
