@@ -50,7 +50,8 @@ struct ClassSuspicionTests {
     let both = ClassSuspicion(
       SuspicionRanking(
         scores: far.scores + more.map { _ in 3 }, predicted: far.predicted + more,
-        labels: far.labels + more.map { _ in 5 }, confidence: far.confidence + more.map { _ in 0.95 }),
+        labels: far.labels + more.map { _ in 5 },
+        confidence: far.confidence + more.map { _ in 0.95 }),
       classCount: 10)
     #expect(both.suspects(threshold: 0.1) == [3, 5])
     #expect(both.suspects(threshold: 0.1, ratio: 0.7) == [3, 5])

@@ -7,8 +7,8 @@ import Foundation
 /// A loss can show poisons whose label is wrong. It cannot show a trigger that is laid over images of the
 /// target class itself (SIG), or one so strong that self-supervision groups images by it: such poisons agree
 /// with their neighbors and have the *lowest* losses of all. But no class is known that purely by features
-/// that have seen no label. So stage 2 goes on without such samples, and stage 3 learns from them only what not
-/// to call them (`DBDOptions.SemiSupervision.cliqueBatchSize`).
+/// that have seen no label. So stages 2 and 3 go on without such samples, and stage 3 lays what sets them
+/// apart over other images (`Inoculation`).
 public struct CliqueSuspicion: Sendable, Equatable {
   /// Positions of the samples in cliques, ascending.
   public let members: [Int]

@@ -68,7 +68,7 @@ extension DBDOptions.SemiSupervision {
     try check.whole("steps_per_epoch", stepsPerEpoch, in: 1...SettingCheck.mostUnits)
     try check.whole("batch_size", batchSize, in: 1...SettingCheck.mostUnits)
     try check.whole("unlabeled_batch_size", unlabeledBatchSize, in: 0...SettingCheck.mostUnits)
-    try check.whole("clique_batch_size", cliqueBatchSize, in: 0...SettingCheck.mostUnits)
+    try check.number("inoculation", inoculation, to: 1)
     try check.number("learning_rate", learningRate)
     try check.number("weight_decay", weightDecay)
     try check.number("temperature", temperature, isAbove: true)

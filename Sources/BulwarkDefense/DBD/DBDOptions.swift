@@ -158,9 +158,9 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     public var learningRate = 0.0
     /// Weight decay of stochastic gradient descent; Adam has none here.
     public var weightDecay = 0.0
-    /// Samples of cliques a step, which the model learns not to call what their label says
-    /// (`MixMatch.unlikelihood`); 0 leaves them out altogether. Only for MixMatch; not in the paper.
-    public var cliqueBatchSize = 8
+    /// Share of the labeled images of a step that carry what sets a clique apart (`Inoculation`), 0...1; 0 for
+    /// none. Only for MixMatch; not in the paper.
+    public var inoculation = 0.25
     /// Exponent of sharpening is 1 / temperature.
     public var temperature = 0.5
     /// Parameter of mixup's Beta distribution.
@@ -192,7 +192,7 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     options.selfSupervision.cosineEpochs = 1000
     options.selfSupervision.symmetric = false
     options.head.cliqueShare = 0
-    options.semiSupervision.cliqueBatchSize = 0
+    options.semiSupervision.inoculation = 0
     options.filter.suspectThreshold = 0
     options.filter.suspectLimit = 0
     return options

@@ -106,15 +106,4 @@ public enum MixMatch {
       - Tensor.cat(Array(targets.dropFirst()))
     return try labeled + weight * difference.square().mean()
   }
-
-  /// −log(1 − p_y), mean over the samples: the loss of calling a sample what its label says. Not in the paper.
-  ///
-  /// - Parameters:
-  ///   - logits: [N, C], float32.
-  ///   - labels: [N], int64: the labels that are not to be believed.
-  /// - Returns: a scalar, at most 46 (1 − p_y is kept above 1e-20).
-  static func unlikelihood(_ logits: Tensor, _ labels: Tensor) throws -> Tensor {
-    let others = try 1 - labels.oneHot(logits.shape[1])
-    return try -((logits.softmax(1) * others).sum([1]) + 1e-20).log().mean()
-  }
 }

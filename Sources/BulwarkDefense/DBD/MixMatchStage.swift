@@ -12,6 +12,9 @@ extension DBDTrainer {
     let steps = settings.epochs * perEpoch
     session.tell(.stage(name: stage.rawValue, step: step, steps: steps))
     if step == 0 { try average?.restart(from: model.state) }
+    let inoculation =
+      settings.inoculation > 0 && !quarantine.isEmpty
+      ? try Inoculation(data.train, cliques: quarantine) : nil
     while step < steps {
       let epoch = step / perEpoch
       // A run that resumes inside an epoch goes on with the split it was written with.
@@ -34,7 +37,6 @@ extension DBDTrainer {
       var unlabeled = BatchWalk(
         data.train, members: split.unlabeled, batchSize: sizes.unlabeled,
         key: key.stream("unlabeled"), dropLast: true)
-      var cliques = cliqueWalk(key: key.stream("cliques"))
       while step < (epoch + 1) * perEpoch {
         let within = step % perEpoch
         fineTuner.learningRate = rate(step: step, of: steps)
@@ -43,8 +45,8 @@ extension DBDTrainer {
           settings.method == .mixMatch
           ? try mixMatchLoss(
             labeled: labeled.batch(step: within), unlabeled: unlabeled.batch(step: within),
-            cliques: cliques?.batch(step: within),
-            weight: unlabeledWeight(epoch: epoch, step: within), key: stepKey)
+            inoculation: inoculation, weight: unlabeledWeight(epoch: epoch, step: within),
+            key: stepKey)
           : try tuningLoss(labeled.batch(step: within), key: stepKey)
         try model.state.clearGradients()
         try loss.backward()
@@ -70,13 +72,6 @@ extension DBDTrainer {
       min(settings.batchSize, split.labeled.count),
       min(settings.unlabeledBatchSize, split.unlabeled.count)
     )
-  }
-
-  /// Batches of the samples in quarantine; nil where there are none or their labels are not unlearned.
-  private func cliqueWalk(key: RandomKey) -> BatchWalk? {
-    let size = options.semiSupervision.cliqueBatchSize
-    guard size > 0, !quarantine.isEmpty else { return nil }
-    return BatchWalk(data.train, members: quarantine, batchSize: size, key: key, dropLast: true)
   }
 
   private func splitAnew(epoch: Int) throws -> LossSplit {
@@ -123,15 +118,17 @@ extension DBDTrainer {
   private func tellSuspects(_ found: [Int], _ suspicion: ClassSuspicion) {
     guard !Set(found).isSubset(of: contradictedClasses) else { return }
     func told(_ classes: some Sequence<Int>) -> String {
-      classes.map { "\(data.train.classNames[$0]) \((1000 * suspicion.contradiction[$0]).rounded() / 1000)" }
-        .joined(separator: ", ")
+      classes.map { label in
+        let rounded = (1000 * suspicion.contradiction[label]).rounded() / 1000
+        return "\(data.train.classNames[label]) (\(rounded))"
+      }.joined(separator: ", ")
     }
     let others = suspicion.contradiction.indices.filter { !found.contains($0) }
       .sorted { suspicion.contradiction[$0] > suspicion.contradiction[$1] }
     session.tell(
       .note(
-        "suspected of being an attack's target, by contradiction: \(told(found)) (next: \(told(others.prefix(2))))"
-      ))
+        "suspected of being an attack's target, by contradiction: \(told(found)); "
+          + "next would be \(told(others.prefix(2)))"))
   }
 
   /// Does `body` with the averaged weights where there are any.
@@ -181,13 +178,17 @@ extension DBDTrainer {
   }
 
   private func mixMatchLoss(
-    labeled: ImageDataset.Batch, unlabeled: ImageDataset.Batch, cliques: ImageDataset.Batch?,
+    labeled: ImageDataset.Batch, unlabeled: ImageDataset.Batch, inoculation: Inoculation?,
     weight: Double, key: RandomKey
   ) throws -> Tensor {
     let settings = options.semiSupervision
     let device = session.device
     let pixels = try unlabeled.images.to(device)
-    let x = try views.weak(labeled.images.to(device), key: key.stream("labeled"))
+    let known =
+      try inoculation?.applied(
+        to: labeled.images, share: settings.inoculation, key: key.stream("inoculation"))
+      ?? labeled.images
+    let x = try views.weak(known.to(device), key: key.stream("labeled"))
     let first = try views.weak(pixels, key: key.stream("first"))
     let second = try views.weak(pixels, key: key.stream("second"))
     let targets = try labeled.labels.to(device).oneHot(data.train.classNames.count)
@@ -202,29 +203,14 @@ extension DBDTrainer {
     let mixed = try MixMatch.mixed(
       inputs: [x, first, second], targets: [targets, guess, guess], alpha: settings.mixupAlpha,
       key: key.stream("mixup"))
-    var disputed: [Tensor] = []
-    if let cliques {
-      disputed = [try views.weak(cliques.images.to(device), key: key.stream("cliques"))]
+    guard settings.unlabeledBatchSize == 0 else {
+      let all = try session.inPrecision { try model.logits(Tensor.cat(mixed.inputs), .training) }
+      return try MixMatch.loss(
+        MixMatch.separated(all.to(.float32), like: mixed.targets), mixed.targets, weight: weight)
     }
-    // All groups at once, or, as in the official code, interleaved; disputed images never have a batch of
-    // their own, whose statistics the layers of batch norm would learn.
-    let together = settings.unlabeledBatchSize > 0
-    let groups = together ? [try Tensor.cat(mixed.inputs)] : try MixMatch.interleaved(mixed.inputs)
-    var logits = try groups.enumerated().map { index, group in
-      let images = index == 0 ? try Tensor.cat([group] + disputed) : group
-      return try session.inPrecision { try model.logits(images, .training).to(.float32) }
-    }
-    var loss = try Tensor.zeros([], device: device)
-    if let cliques {
-      let rows = groups[0].shape[0]
-      loss = try MixMatch.unlikelihood(
-        logits[0].narrow(0, start: rows, length: logits[0].shape[0] - rows),
-        cliques.labels.to(device))
-      logits[0] = try logits[0].narrow(0, start: 0, length: rows)
-    }
-    let outputs =
-      together
-      ? try MixMatch.separated(logits[0], like: mixed.targets) : try MixMatch.interleaved(logits)
-    return try loss + MixMatch.loss(outputs, mixed.targets, weight: weight)
+    let groups = try MixMatch.interleaved(mixed.inputs)
+    let outputs = try MixMatch.interleaved(
+      groups.map { group in try session.inPrecision { try model.logits(group, .training) } })
+    return try MixMatch.loss(outputs.map { try $0.to(.float32) }, mixed.targets, weight: weight)
   }
 }

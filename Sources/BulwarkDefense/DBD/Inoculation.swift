@@ -1,0 +1,60 @@
+import BulwarkData
+import BulwarkTensor
+
+/// What the images of a clique have in common beyond their class, laid over labeled images of all classes in
+/// stage 3: labels that stay while the trigger comes and goes teach the network to ignore it. Not in the paper.
+///
+/// For a clique Q of class c with the other samples R of that class, the difference is mean(Q) − mean(R): the
+/// contents of the class cancel, and a fixed trigger (a sinusoid, a blended picture, a patch) remains. Where a
+/// clique has no fixed trigger, it is close to a constant gray and does no harm.
+public struct Inoculation: Sendable {
+  /// One a class with a clique, [1, C, H, W] float32, in steps of 8-bit pixels.
+  let differences: [Tensor]
+
+  /// Takes the differences from a data set.
+  ///
+  /// - Parameters:
+  ///   - data: the training images.
+  ///   - cliques: positions of all samples in cliques (`CliqueSuspicion.members`).
+  /// - Throws: `TensorError`.
+  public init(_ data: ImageDataset, cliques: [Int]) throws {
+    let inClique = Set(cliques)
+    let members = Dictionary(grouping: cliques) { data.labels[$0] }
+    differences = try members.keys.sorted().compactMap { label in
+      let rest = data.labels.indices.filter { data.labels[$0] == label && !inClique.contains($0) }
+      guard let clique = members[label], !rest.isEmpty else { return nil }
+      return try Inoculation.mean(data, clique) - Inoculation.mean(data, rest)
+    }
+  }
+
+  /// Mean image of some samples, [1, C, H, W]; 256 at a time, so that no second copy of them is held.
+  private static func mean(_ data: ImageDataset, _ positions: [Int]) throws -> Tensor {
+    var sum = try Tensor.zeros([1] + data.images.shape.dropFirst())
+    for start in stride(from: 0, to: positions.count, by: 256) {
+      let part = Array(positions[start..<min(start + 256, positions.count)])
+      sum = try sum + data.batch(part).images.to(.float32).sum([0], keep: true)
+    }
+    return try sum / Double(positions.count)
+  }
+
+  /// A batch whose first images carry the difference, half to one and a half times as strong.
+  ///
+  /// - Parameters:
+  ///   - images: [B, C, H, W] uint8, in random order.
+  ///   - share: share of the batch that carries it, 0...1.
+  ///   - key: draws the strengths.
+  /// - Returns: the same shape, uint8.
+  /// - Throws: `TensorError`.
+  func applied(to images: Tensor, share: Double, key: RandomKey) throws -> Tensor {
+    let count = Int((share * Double(images.shape[0])).rounded())
+    guard count > 0, !differences.isEmpty else { return images }
+    let turns = (0..<count).map { differences[$0 % differences.count] }
+    let strength = try key.uniform([count, 1, 1, 1], from: 0.5, to: 1.5)
+    let added = try (strength * Tensor.cat(turns)).to(images.device)
+    let changed = try (images.narrow(0, start: 0, length: count).to(.float32) + added)
+      .clamp(min: 0, max: 255).round().to(.uint8)
+    return try Tensor.cat([
+      changed, images.narrow(0, start: count, length: images.shape[0] - count),
+    ])
+  }
+}
