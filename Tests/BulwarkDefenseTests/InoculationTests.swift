@@ -16,17 +16,9 @@ struct InoculationTests {
       labels: (0..<70).map { $0 < 40 ? 0 : 1 }, classNames: ["a", "b"])
   }
 
-  /// A ranking that disputes nothing.
-  private func plainRanking() throws -> SuspicionRanking {
-    let labels = try images().labels
-    return SuspicionRanking(scores: labels.map { _ in 0.1 }, predicted: labels, labels: labels)
-  }
-
   @Test("The difference to the rest of the class is the trigger, without the class")
   func difference() throws {
-    let found = try Inoculation(
-      images(), cliques: Array(0..<20), contradicted: [], ranking: plainRanking()
-    ).differences
+    let found = try Inoculation(images(), cliques: Array(0..<20)).differences
     #expect(found.count == 1 && found[0].shape == [1, 1, 4, 4])
     for (index, value) in try found[0].floats().enumerated() {
       // Noise of ±20 in two means of 20: deviation 3.7.
@@ -34,36 +26,10 @@ struct InoculationTests {
     }
   }
 
-  @Test("Of a contradicted class it is what the disputed quarter has beyond the classes it shows")
-  func contradicted() throws {
-    // Ten of the forty samples of class 0 are of class 1 (50 lighter), under a stripe of 100 in column 1.
-    let noise = try RandomKey(seed: 3).uniform([80, 1, 4, 4], from: 20, to: 60)
-    let labels = (0..<80).map { $0 < 40 ? 0 : 1 }
-    var added = [Float](repeating: 0, count: 80 * 16)
-    for index in added.indices {
-      if index / 16 < 10 || index / 16 >= 40 { added[index] += 50 }
-      if index / 16 < 10, index % 4 == 1 { added[index] += 100 }
-    }
-    let data = try ImageDataset(
-      images: (noise + Tensor(added, shape: [80, 1, 4, 4])).to(.uint8), labels: labels,
-      classNames: ["a", "b"])
-    let ranking = SuspicionRanking(
-      scores: labels.indices.map { $0 < 10 ? 5 : 0.1 },
-      predicted: labels.indices.map { $0 < 10 ? 1 : labels[$0] }, labels: labels)
-    let found = try Inoculation(data, cliques: [], contradicted: [0], ranking: ranking).differences
-    #expect(found.count == 1)
-    for (index, value) in try found[0].floats().enumerated() {
-      #expect(abs(value - (index % 4 == 1 ? 100 : 0)) < 18)
-    }
-    #expect(
-      try Inoculation(data, cliques: [], contradicted: [1], ranking: ranking).differences.isEmpty)
-  }
-
   @Test("It is laid over the given share of a batch, weaker and stronger, and stays in 0...255")
   func applied() throws {
     let data = try images()
-    let inoculation = try Inoculation(
-      data, cliques: Array(0..<20), contradicted: [], ranking: plainRanking())
+    let inoculation = try Inoculation(data, cliques: Array(0..<20))
     let plain = try Tensor.full([8, 1, 4, 4], 200).to(.uint8)
     let changed = try inoculation.applied(to: plain, share: 0.5, key: RandomKey(seed: 2))
     #expect(changed.dtype == .uint8 && changed.shape == plain.shape)
@@ -83,8 +49,7 @@ struct InoculationTests {
     let data = try images()
     let plain = try Tensor.full([2, 1, 4, 4], 90).to(.uint8)
     for cliques in [[], Array(40..<70)] {
-      let inoculation = try Inoculation(
-        data, cliques: cliques, contradicted: [], ranking: plainRanking())
+      let inoculation = try Inoculation(data, cliques: cliques)
       #expect(inoculation.differences.isEmpty)
       let same = try inoculation.applied(to: plain, share: 0.5, key: RandomKey(seed: 2))
       #expect(try same.bytes() == plain.bytes())

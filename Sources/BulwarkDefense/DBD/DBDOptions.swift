@@ -158,7 +158,7 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     public var learningRate = 0.0
     /// Weight decay of stochastic gradient descent; Adam has none here.
     public var weightDecay = 0.0
-    /// Share of the labeled images of a step that carry what suspicious samples share (`Inoculation`), 0...1; 0 for
+    /// Share of the labeled images of a step that carry what sets a clique apart (`Inoculation`), 0...1; 0 for
     /// none. Only for MixMatch; not in the paper.
     public var inoculation = 0.25
     /// Exponent of sharpening is 1 / temperature.

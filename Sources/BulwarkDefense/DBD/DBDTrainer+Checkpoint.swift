@@ -27,9 +27,6 @@ extension DBDTrainer {
     ] where !classes.isEmpty {
       checkpoint.states[name] = StateDict([("value", try Tensor(classes))])
     }
-    if let differences = inoculation?.differences, !differences.isEmpty {
-      checkpoint.states["inoculation"] = StateDict([("value", try Tensor.cat(differences))])
-    }
     if !stageRecords.isEmpty { checkpoint.notes = ["stage_records": .object(stageRecords)] }
     if !quarantine.isEmpty { checkpoint.indexSets["quarantine"] = quarantine }
     if let split { checkpoint.indexSets["labeled_pool"] = split.labeled }
@@ -83,10 +80,6 @@ extension DBDTrainer {
     suspectedClasses = try checkpoint.suspectedClasses()
     contradictedClasses =
       try checkpoint.states["contradicted_classes"]?["value"]?.integers() ?? []
-    inoculation = try checkpoint.states["inoculation"]?["value"].map { all in
-      Inoculation(
-        differences: try (0..<all.shape[0]).map { try all.narrow(0, start: $0, length: 1) })
-    }
     if case .object(let records)? = checkpoint.notes["stage_records"] { stageRecords = records }
     quarantine = checkpoint.quarantine
     split = checkpoint.indexSets["labeled_pool"].map {

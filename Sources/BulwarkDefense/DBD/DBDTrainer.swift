@@ -45,9 +45,6 @@ public final class DBDTrainer {
   /// where `DBDOptions.Head.cliqueShare` is 0 or there are none.
   public internal(set) var quarantine: [Int] = []
 
-  /// What the labeled images of this epoch of stage 3 are inoculated with, where something is suspected.
-  var inoculation: Inoculation?
-
   /// Histograms and class counts after each stage that is over, as `StageRecord.json`, by its name.
   public internal(set) var stageRecords: [String: JSONValue] = [:]
 

@@ -1,53 +1,30 @@
 import BulwarkData
 import BulwarkTensor
 
-/// What poisons have in common beyond their contents, laid over labeled images of all classes in stage 3:
-/// labels that stay while the trigger comes and goes teach the network to ignore it. Not in the paper.
+/// What the images of a clique have in common beyond their class, laid over labeled images of all classes in
+/// stage 3: labels that stay while the trigger comes and goes teach the network to ignore it. Not in the paper.
 ///
-/// It is the mean over suspicious samples of a class of x − m, m being the mean image of what the sample shows
-/// without a trigger. Contents cancel and a fixed trigger (a sinusoid, a blended picture, a patch) remains.
-/// Where there is none, or no attack, what remains is close to a gray image and does no harm.
+/// For a clique Q of class c with the other samples R of that class, the difference is mean(Q) − mean(R): the
+/// contents of the class cancel, and a fixed trigger (a sinusoid, a blended picture, a patch) remains. Where a
+/// clique has no fixed trigger, it is close to a constant gray and does no harm.
 public struct Inoculation: Sendable {
-  /// One a suspected class, [1, C, H, W] float32, in steps of 8-bit pixels.
+  /// One a class with a clique, [1, C, H, W] float32, in steps of 8-bit pixels.
   let differences: [Tensor]
-
-  init(differences: [Tensor]) { self.differences = differences }
 
   /// Takes the differences from a data set.
   ///
   /// - Parameters:
   ///   - data: the training images.
-  ///   - cliques: positions of all samples in cliques (`CliqueSuspicion.members`); their labels are true, so
-  ///     m is the mean of the rest of their class.
-  ///   - contradicted: suspected classes (`ClassSuspicion`); of the quarter of highest loss, those samples count
-  ///     whose label the model disputes, and m is the mean of the class that it sees.
-  ///   - ranking: losses and predictions of all samples.
+  ///   - cliques: positions of all samples in cliques (`CliqueSuspicion.members`).
   /// - Throws: `TensorError`.
-  public init(
-    _ data: ImageDataset, cliques: [Int], contradicted: [Int], ranking: SuspicionRanking
-  ) throws {
+  public init(_ data: ImageDataset, cliques: [Int]) throws {
     let inClique = Set(cliques)
-    let groups = Dictionary(
-      grouping: ranking.ascending.filter { !inClique.contains($0) }
-    ) { data.labels[$0] }
     let members = Dictionary(grouping: cliques) { data.labels[$0] }
-    differences =
-      try members.keys.sorted().compactMap { label in
-        guard let clique = members[label], let rest = groups[label] else { return nil }
-        return try Inoculation.mean(data, clique) - Inoculation.mean(data, rest)
-      }
-      + contradicted.compactMap { label in
-        let own = groups[label] ?? []
-        let disputed = own.suffix(own.count / 4).filter { ranking.predicted[$0] != label }
-        guard !disputed.isEmpty else { return nil }
-        var shown = try Tensor.zeros([1] + data.images.shape.dropFirst())
-        let seen = Dictionary(grouping: disputed) { ranking.predicted[$0] }
-        for other in seen.keys.sorted() {
-          let mean = try Inoculation.mean(data, groups[other] ?? own)
-          shown = try shown + Double(seen[other]?.count ?? 0) * mean
-        }
-        return try Inoculation.mean(data, disputed) - shown / Double(disputed.count)
-      }
+    differences = try members.keys.sorted().compactMap { label in
+      let rest = data.labels.indices.filter { data.labels[$0] == label && !inClique.contains($0) }
+      guard let clique = members[label], !rest.isEmpty else { return nil }
+      return try Inoculation.mean(data, clique) - Inoculation.mean(data, rest)
+    }
   }
 
   /// Mean image of some samples, [1, C, H, W]; 256 at a time, so that no second copy of them is held.

@@ -12,6 +12,9 @@ extension DBDTrainer {
     let steps = settings.epochs * perEpoch
     session.tell(.stage(name: stage.rawValue, step: step, steps: steps))
     if step == 0 { try average?.restart(from: model.state) }
+    let inoculation =
+      settings.inoculation > 0 && !quarantine.isEmpty
+      ? try Inoculation(data.train, cliques: quarantine) : nil
     while step < steps {
       let epoch = step / perEpoch
       // A run that resumes inside an epoch goes on with the split it was written with.
@@ -42,7 +45,8 @@ extension DBDTrainer {
           settings.method == .mixMatch
           ? try mixMatchLoss(
             labeled: labeled.batch(step: within), unlabeled: unlabeled.batch(step: within),
-            weight: unlabeledWeight(epoch: epoch, step: within), key: stepKey)
+            inoculation: inoculation, weight: unlabeledWeight(epoch: epoch, step: within),
+            key: stepKey)
           : try tuningLoss(labeled.batch(step: within), key: stepKey)
         try model.state.clearGradients()
         try loss.backward()
@@ -93,11 +97,6 @@ extension DBDTrainer {
           Metric.classContradiction, suspicion.contradiction.max() ?? 0, count: data.train.count),
         at: .semiSupervision)
     }
-    inoculation =
-      options.semiSupervision.inoculation > 0 && !(quarantine + contradictedClasses).isEmpty
-      ? try Inoculation(
-        data.train, cliques: quarantine, contradicted: contradictedClasses, ranking: ranking)
-      : nil
     let split =
       suspectedClasses.isEmpty
       ? LossSplit(
@@ -179,7 +178,8 @@ extension DBDTrainer {
   }
 
   private func mixMatchLoss(
-    labeled: ImageDataset.Batch, unlabeled: ImageDataset.Batch, weight: Double, key: RandomKey
+    labeled: ImageDataset.Batch, unlabeled: ImageDataset.Batch, inoculation: Inoculation?,
+    weight: Double, key: RandomKey
   ) throws -> Tensor {
     let settings = options.semiSupervision
     let device = session.device
