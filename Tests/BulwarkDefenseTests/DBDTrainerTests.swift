@@ -61,33 +61,8 @@ struct DBDTrainerTests {
         ])), session: session)
   }
 
-  private func bytes(_ model: ImageClassifier) throws -> [String: [UInt8]] {
-    Dictionary(
-      uniqueKeysWithValues: try model.state.snapshot().map { name, tensor in
-        (name, try tensor.withUnsafeBytes { Array($0) })
-      })
-  }
-
-  /// Runs to the end, and again with a stop at the `stopAt`-th step and a resumption; both must end alike.
   private func expectSameEnd(_ settings: DBDOptions, seed: UInt64, stopAt: Int) throws {
-    let whole = try trainer(TrainingSession(seed: seed), settings)
-    _ = try whole.run()
-    var saved: Checkpoint?
-    var asked = 0
-    let stopped = try trainer(
-      TrainingSession(
-        seed: seed, checkpointInterval: .infinity,
-        stopRequested: {
-          asked += 1
-          return asked == stopAt
-        }, save: { saved = $0 }), settings)
-    #expect(throws: TrainingInterrupted.self) { try stopped.run() }
-    let resumed = try trainer(TrainingSession(seed: seed), settings)
-    try resumed.restore(#require(saved))
-    _ = try resumed.run()
-    #expect(try bytes(resumed.model) == bytes(whole.model))
-    #expect(resumed.history.series == whole.history.series)
-    #expect(resumed.split == whole.split)
+    try BulwarkDefenseTests.expectSameEnd(seed: seed, stopAt: stopAt) { try trainer($0, settings) }
   }
 
   @Test(
@@ -137,6 +112,15 @@ struct DBDTrainerTests {
     _ = try branched.run()
     #expect(try bytes(branched.model) == bytes(direct.model))
     #expect(try bytes(branched.model) != bytes(other.model))
+  }
+
+  @Test("A weight decay that Adam would ignore is refused")
+  func decayNeedsSGD() throws {
+    var settings = options()
+    settings.semiSupervision.weightDecay = 5e-4
+    #expect(throws: RecipeError.self) { try settings.validate() }
+    settings.semiSupervision.optimizer = .sgd
+    try settings.validate()
   }
 
   @Test("A checkpoint keeps the suspected classes")

@@ -1,6 +1,5 @@
 import BulwarkData
 import BulwarkNN
-import BulwarkStore
 import BulwarkTensor
 import BulwarkTraining
 import Testing
@@ -97,26 +96,6 @@ struct QuarantineTests {
     "A run stopped around the search or in stage 3 and resumed ends alike",
     arguments: [1, 4, 12, 16])
   func resumes(stopAt: Int) throws {
-    let whole = try trainer(TrainingSession(seed: 1))
-    _ = try whole.run()
-    var saved: Checkpoint?
-    var asked = 0
-    let stopped = try trainer(
-      TrainingSession(
-        seed: 1, checkpointInterval: .infinity,
-        stopRequested: {
-          asked += 1
-          return asked == stopAt
-        }, save: { saved = $0 }))
-    #expect(throws: TrainingInterrupted.self) { try stopped.run() }
-    let resumed = try trainer(TrainingSession(seed: 1))
-    try resumed.restore(#require(saved))
-    _ = try resumed.run()
-    #expect(resumed.quarantine == whole.quarantine)
-    #expect(resumed.history.series == whole.history.series)
-    let ends = (try resumed.model.state.snapshot(), try whole.model.state.snapshot())
-    for (own, other) in zip(ends.0, ends.1) {
-      #expect(try own.tensor.to(.float64).doubles() == other.tensor.to(.float64).doubles())
-    }
+    try expectSameEnd(seed: 1, stopAt: stopAt) { try trainer($0) }
   }
 }

@@ -71,6 +71,8 @@ extension DBDOptions.SemiSupervision {
     try check.number("inoculation", inoculation, to: 1)
     try check.number("learning_rate", learningRate)
     try check.number("weight_decay", weightDecay)
+    try check.require(
+      optimizer == .sgd || weightDecay == 0, "weight_decay", "0 with optimizer: adam", weightDecay)
     try check.number("temperature", temperature, isAbove: true)
     try check.number("mixup_alpha", mixupAlpha, isAbove: true)
     try check.number("unlabeled_weight", unlabeledWeight)

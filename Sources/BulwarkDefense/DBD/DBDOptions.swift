@@ -156,7 +156,7 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     public var optimizer = UpdateRule.adam
     /// Largest step size; 0 takes that of stage 2, as the official code does.
     public var learningRate = 0.0
-    /// Weight decay of stochastic gradient descent; Adam has none here.
+    /// Weight decay of stochastic gradient descent; Adam has none here, and another value than 0 is refused.
     public var weightDecay = 0.0
     /// Share of the labeled images of a step that carry what sets a clique apart (`Inoculation`), 0...1; 0 for
     /// none. Only for MixMatch; not in the paper.

@@ -6,7 +6,7 @@ import BulwarkTensor
 ///
 /// For a clique Q of class c with the other samples R of that class, the difference is mean(Q) − mean(R): the
 /// contents of the class cancel, and a fixed trigger (a sinusoid, a blended picture, a patch) remains. Where a
-/// clique has no fixed trigger, it is close to a constant gray and does no harm.
+/// clique has no fixed trigger, what remains is how its mean differs from that of its class.
 public struct Inoculation: Sendable {
   /// One a class with a clique, [1, C, H, W] float32, in steps of 8-bit pixels.
   let differences: [Tensor]
