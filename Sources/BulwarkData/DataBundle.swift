@@ -1,3 +1,5 @@
+import BulwarkStore
+
 /// What a loader gives: the training set, the test set where there is one, and what was odd.
 public struct DataBundle: Sendable {
   /// The training samples.
@@ -12,12 +14,14 @@ public struct DataBundle: Sendable {
   public let path: String
   /// Named positions in the training set, for example `poisoned`, where the data set stores them.
   public let indexSets: [String: [Int]]
+  /// What the data set says of its own origin; null for every kind but Bulwark's HDF5.
+  public let provenance: JSONValue
 
   /// Puts the parts together after checking that train and test fit each other.
   /// - Throws: `DataError.inconsistent` when classes, channels or sizes differ.
   public init(
     train: ImageDataset, test: ImageDataset?, kind: DataKind, path: String,
-    warnings: [String] = [], indexSets: [String: [Int]] = [:]
+    warnings: [String] = [], indexSets: [String: [Int]] = [:], provenance: JSONValue = .null
   ) throws {
     for (name, indices) in indexSets {
       guard let wrong = indices.first(where: { !(0..<train.count).contains($0) }) else { continue }
@@ -42,5 +46,6 @@ public struct DataBundle: Sendable {
     self.path = path
     self.warnings = warnings
     self.indexSets = indexSets
+    self.provenance = provenance
   }
 }

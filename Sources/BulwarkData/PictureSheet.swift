@@ -46,11 +46,20 @@ public enum PictureSheet {
   }
 
   /// Composes a sheet and writes it as a PNG file that appears whole or not at all.
+  ///
+  /// - Parameters:
+  ///   - rows: as `compose` takes them.
+  ///   - path: the file.
+  ///   - enlargement: as `compose` takes it; nil makes the largest image about 128 pixels large, at most
+  ///     eightfold.
+  ///   - gap: as `compose` takes it.
   /// - Throws: what `compose` throws; `DataError.cannotWrite`.
   public static func write(
-    rows: [[Tensor]], to path: String, enlargement: Int = 4, gap: Int = 1
+    rows: [[Tensor]], to path: String, enlargement: Int? = nil, gap: Int = 1
   ) throws {
-    try ImageCodec.writePNG(compose(rows: rows, enlargement: enlargement, gap: gap), to: path)
+    let side = rows.flatMap { $0 }.flatMap { $0.shape.suffix(2) }.max() ?? 1
+    let factor = enlargement ?? max(1, min(8, 128 / max(side, 1)))
+    try ImageCodec.writePNG(compose(rows: rows, enlargement: factor, gap: gap), to: path)
   }
 
   /// The difference of two images made visible: 0.5 + factor * (changed - original), clamped.

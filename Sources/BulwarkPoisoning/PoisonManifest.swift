@@ -75,11 +75,11 @@ public struct PoisonManifest: Hashable, Sendable, Codable {
 
   /// The manifest of a Bulwark HDF5 data set; nil when it holds none.
   /// - Parameters:
-  ///   - file: the data set.
+  ///   - provenance: of the data set (`DatasetFile.provenance`, `DataBundle.provenance`).
   ///   - path: where it was read from, for messages.
   /// - Throws: `PoisonError.notAManifest` when the manifest is damaged.
-  public init?(in file: DatasetFile, path: String) throws {
-    guard let value = file.provenance[Self.provenanceKey] else { return nil }
+  public init?(in provenance: JSONValue, path: String) throws {
+    guard let value = provenance[Self.provenanceKey] else { return nil }
     self = try Self.decode(path) { value }
   }
 

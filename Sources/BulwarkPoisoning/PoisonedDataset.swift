@@ -52,14 +52,15 @@ public struct PoisonedDataset: Sendable {
   /// Rows of a picture sheet: clean | poisoned | difference ×10 (gray where nothing changed) of
   /// poisoned samples, taken at equal distances so that data sorted by class shows several classes.
   /// - Parameter count: samples shown at most.
-  /// - Returns: for each sample three images `[C, H, W]`: uint8, uint8, float32 in 0...1.
+  /// - Returns: for each sample three images `[C, H, W]`: uint8, uint8, float32 in 0...1; copies, so that they
+  ///   keep neither data set in memory.
   /// - Throws: `TensorError`.
   public func pictureRows(count: Int = 8) throws -> [[Tensor]] {
     let shown = min(count, poisonedIndices.count)
     return try (0..<shown).map { place in
       let index = poisonedIndices[place * poisonedIndices.count / shown]
-      let clean = try source.images.narrow(0, start: index, length: 1).squeeze(0)
-      let changed = try dataset.images.narrow(0, start: index, length: 1).squeeze(0)
+      let clean = try source.images.narrow(0, start: index, length: 1).squeeze(0).clone()
+      let changed = try dataset.images.narrow(0, start: index, length: 1).squeeze(0).clone()
       return [clean, changed, try PictureSheet.difference(clean, changed, factor: 10)]
     }
   }
@@ -67,8 +68,6 @@ public struct PoisonedDataset: Sendable {
   /// Writes the picture sheet as PNG.
   /// - Throws: `DataError.noImages` when nothing was poisoned, `.cannotWrite`.
   public func writePictures(to path: String, count: Int = 8) throws {
-    let side = max(dataset.height, dataset.width)
-    try PictureSheet.write(
-      rows: pictureRows(count: count), to: path, enlargement: max(1, min(8, 128 / side)))
+    try PictureSheet.write(rows: pictureRows(count: count), to: path)
   }
 }

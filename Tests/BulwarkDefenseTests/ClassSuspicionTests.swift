@@ -42,6 +42,22 @@ struct ClassSuspicionTests {
     #expect(suspicion.suspects(threshold: 0.5).isEmpty)
   }
 
+  @Test("Samples that are in quarantine contradict no class")
+  func excluded() {
+    let suspicion = ClassSuspicion(
+      ranking(poured: 50), classCount: 10, excluding: Set(1000..<1050))
+    #expect(suspicion.contradiction == [Double](repeating: 0, count: 10))
+  }
+
+  @Test("Classes without samples do not hide the class that stands out")
+  func emptyClasses() {
+    let suspicion = ClassSuspicion(ranking(poured: 50), classCount: 30)
+    #expect(
+      suspicion.contradiction.prefix(10)
+        == ClassSuspicion(ranking(poured: 50), classCount: 10).contradiction[...])
+    #expect(suspicion.suspects(threshold: 0.1) == [3])
+  }
+
   @Test("Beside a class that stands out far, a lesser one is confusion")
   func ratio() {
     let far = ranking(poured: 90)

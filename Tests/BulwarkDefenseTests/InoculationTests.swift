@@ -44,6 +44,20 @@ struct InoculationTests {
     #expect((0..<4).allSatisfy { values[$0 * 16 + 1] >= 240 }, "200 and about 100, cut off at 255")
   }
 
+  @Test("However small the share, one image of a batch carries a difference, of each class in its turn")
+  func few() throws {
+    let inoculation = try Inoculation(images(), cliques: Array(0..<20) + Array(40..<50))
+    #expect(inoculation.differences.count == 2)
+    let plain = try Tensor.full([4, 1, 4, 4], 100).to(.uint8)
+    let changed = try (0..<20).map {
+      try inoculation.applied(to: plain, share: 0.01, key: RandomKey(seed: 3).step($0)).bytes()
+    }
+    #expect(changed.allSatisfy { $0[16...].allSatisfy { $0 == 100 } })
+    // The first class has a stripe of 100 that the second has not.
+    let striped = changed.count { $0[1] > 140 }
+    #expect(striped > 3 && striped < 17)
+  }
+
   @Test("Without a clique, or of a class that is one, there is nothing to lay over")
   func nothing() throws {
     let data = try images()

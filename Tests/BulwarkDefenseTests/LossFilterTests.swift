@@ -7,6 +7,7 @@ import Testing
 struct LossFilterTests {
   private let ranking = SuspicionRanking(
     scores: [0.1, 5, 0.2, 4, 0.3, 0.4], predicted: [0, 1, 0, 1, 1, 1], labels: [0, 0, 0, 0, 1, 1])
+  private var half: LossSplit { LossSplit(ranking, count: 3, perClass: false) }
 
   @Test("The lowest losses keep their label, over all classes")
   func global() {
@@ -22,9 +23,19 @@ struct LossFilterTests {
     #expect(LossSplit(ranking, count: 4, perClass: true).labeled == [0, 2, 4])
   }
 
+  @Test("What is excluded counts in no share: half of the rest keeps its label, class by class")
+  func shareOfTheRest() {
+    let many = SuspicionRanking(
+      scores: (0..<12).map(Double.init), predicted: [Int](repeating: 0, count: 12),
+      labels: (0..<12).map { $0 % 2 })
+    let split = LossSplit(many, count: 4, perClass: true, excluding: [0, 2, 4, 6])
+    #expect(split.labeled == [1, 3, 5, 8])
+    #expect(split.unlabeled == [7, 9, 10, 11])
+  }
+
   @Test("With the poisons on top, precision and AUC are 1 and the pool is clean")
   func perfect() {
-    let values = ranking.evidence(knownPoisons: [1, 3], labeledCount: 3)
+    let values = ranking.evidence(knownPoisons: [1, 3], split: half)
     let byName = Dictionary(uniqueKeysWithValues: values.map { ($0.definition.name, $0.value) })
     #expect(byName["filter_precision"] == 1)
     #expect(byName["suspicion_auc"] == 1)
@@ -33,7 +44,7 @@ struct LossFilterTests {
 
   @Test("With the poisons at the bottom, precision and AUC are 0 and the pool holds them")
   func reversed() {
-    let values = ranking.evidence(knownPoisons: [0, 2], labeledCount: 3)
+    let values = ranking.evidence(knownPoisons: [0, 2], split: half)
     let byName = Dictionary(uniqueKeysWithValues: values.map { ($0.definition.name, $0.value) })
     #expect(byName["filter_precision"] == 0)
     #expect(byName["suspicion_auc"] == 0)
@@ -45,7 +56,7 @@ struct LossFilterTests {
     func area(_ scores: [Double], _ poisons: [Int]) -> Double? {
       SuspicionRanking(
         scores: scores, predicted: scores.map { _ in 0 }, labels: scores.map { _ in 0 }
-      ).evidence(knownPoisons: poisons, labeledCount: 1)
+      ).evidence(knownPoisons: poisons)
         .first { $0.definition == Metric.suspicionAUC }?.value
     }
     for poisons in [[0, 1], [2, 3], [0, 3]] { #expect(area([2, 2, 2, 2], poisons) == 0.5) }
@@ -67,6 +78,12 @@ struct LossFilterTests {
 
   @Test("Without known poisons nothing is claimed")
   func unknown() {
-    #expect(ranking.evidence(knownPoisons: nil, labeledCount: 3).isEmpty)
+    #expect(ranking.evidence(knownPoisons: nil, split: half).isEmpty)
+  }
+
+  @Test("Without pools nothing is said about them")
+  func withoutPools() {
+    let values = ranking.evidence(knownPoisons: [1, 3])
+    #expect(values.map(\.definition) == [Metric.filterPrecision, Metric.suspicionAUC])
   }
 }

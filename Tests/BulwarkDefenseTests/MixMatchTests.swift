@@ -26,6 +26,14 @@ struct MixMatchTests {
     #expect(abs(mean - 0.7782) < 0.012)
   }
 
+  @Test("The smaller Beta's parameter, the less is mixed; where both gammas underflow, nothing is")
+  func lambdaOfTinyAlpha() {
+    for alpha in [1e-3, 1e-4, 1e-6] {
+      let draws = (0..<200).map { MixMatch.lambda(alpha: alpha, key: key.step($0)) }
+      #expect(draws.count { $0 > 0.99 } > 195, "\(alpha)")
+    }
+  }
+
   @Test("Mixup keeps the larger share of the image in its place and mixes targets alike")
   func mixup() throws {
     let inputs = try [Tensor.full([4, 2], 1), Tensor.full([4, 2], 3)]

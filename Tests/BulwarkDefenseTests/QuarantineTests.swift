@@ -66,6 +66,46 @@ struct QuarantineTests {
     #expect(losses.steps == [7, 14])
   }
 
+  @Test("Their class is reported also where stage 3 does not run, or ends before it looks at classes")
+  func reported() throws {
+    let changes: [(inout DBDOptions) -> Void] = [
+      { $0.semiSupervision.method = .none }, { $0.filter.suspectFromEpoch = 1 },
+      { $0.filter.suspectThreshold = 0 },
+    ]
+    for change in changes {
+      let run = try trainer(TrainingSession(seed: 1), change)
+      _ = try run.run()
+      #expect(!run.looksForContradictions)
+      #expect(run.suspectedClasses == [0])
+    }
+  }
+
+  @Test("However few samples lost their label, a step has its full number of labeled images")
+  func fullBatches() throws {
+    func samples(_ method: DBDOptions.FineTuning, unlabeledBatchSize: Int) throws -> Set<Int> {
+      let counter = StepCounter()
+      let run = try trainer(TrainingSession(seed: 1, events: counter)) {
+        $0.semiSupervision.method = method
+        $0.semiSupervision.unlabeledBatchSize = unlabeledBatchSize
+      }
+      _ = try run.run()
+      // Of the 20 samples of class 0 that are no clique, 2 lose their label; nobody else does.
+      #expect(run.split?.unlabeled.count == 2)
+      return counter.samples
+    }
+    #expect(try samples(.mixMatch, unlabeledBatchSize: 0) == [32])
+    #expect(try samples(.mixMatch, unlabeledBatchSize: 4) == [20])
+    #expect(try samples(.labeledPool, unlabeledBatchSize: 0) == [16])
+  }
+
+  /// The images of each step of stage 3.
+  private final class StepCounter: EventSink {
+    var samples: Set<Int> = []
+    func receive(_ event: TrainingEvent) {
+      if case .step("semi_supervision", _, _, let count) = event { samples.insert(count) }
+    }
+  }
+
   @Test("What sets them apart is laid over labeled images, and changes what stage 3 learns")
   func inoculated() throws {
     func weights(_ share: Double, unlabeledBatchSize: Int) throws -> [Double] {

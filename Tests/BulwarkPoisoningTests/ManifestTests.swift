@@ -87,7 +87,7 @@ import Testing
     #expect(file.indexSets["poisoned"] == result.poisonedIndices)
     #expect(file.indexSets["noise"] == result.noiseIndices)
     #expect(file.labels == result.dataset.labels)
-    let read = try PoisonManifest(in: file, path: path)
+    let read = try PoisonManifest(in: file.provenance, path: path)
     #expect(try read == result.manifest())
   }
 

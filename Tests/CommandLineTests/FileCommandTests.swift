@@ -206,6 +206,12 @@ struct FileCommandTests {
     let known = try await metrics("known")
     #expect(try await metrics("told", "--truth", folder.file("poisoned") + "/poison.json") == known)
 
+    #expect(known["poisons_in_labeled_pool"] == nil, "flag trains on no pool")
+    let other = try await tool(
+      "flag", folder.file("model.h5"), "--data", "digits", "--limit", "100", "--out",
+      folder.file("never"), "--truth", folder.file("poisoned") + "/poison.json")
+    #expect(other.status == 65, "\(other.stderr)")
+
     try "[100]".write(toFile: folder.file("wrong.json"), atomically: true, encoding: .utf8)
     for (list, status, words) in [("wrong.json", 65, "0...99"), ("none.json", 66, "none.json")] {
       let outcome = try await tool(

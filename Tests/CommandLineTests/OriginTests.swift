@@ -69,6 +69,46 @@ struct OriginTests {
     }
   }
 
+  @Test("A run that is killed while it trains undefended still knows its origin")
+  func killedBefore() async throws {
+    let recipe = try await finished()
+    let running = try tool.start([
+      "run", recipe.path, "--from", recipe.out("first") + "/dbd-before-semi_supervision.h5", "--set",
+      "standard.epochs=5000", "--out", recipe.out("first"), "--force",
+    ])
+    try await running.wait(for: "undefended: supervised  0/")
+    running.send(SIGKILL)
+    _ = try await running.outcome()
+    let kept = try Checkpoint(reading: recipe.out("first") + "/dbd.h5")
+    #expect(kept.progress.stage == "semi_supervision" && kept.progress.step == 0)
+    #expect(kept.notes["from"]?["digest"] != nil)
+  }
+
+  @Test("--dry-run reads the origin, and estimates only the stages that are left")
+  func dryRun() async throws {
+    let recipe = try await finished()
+    func stages(_ origin: String) async throws -> Tool.Outcome {
+      try await tool(
+        "run", recipe.path, "--set", "methods=[dbd]", "--dry-run", "--from",
+        recipe.out("first") + "/" + origin)
+    }
+    let outcome = try await stages("dbd-before-semi_supervision.h5")
+    #expect(outcome.status == 0, "\(outcome.stderr)")
+    #expect(outcome.stdout.contains("dbd: semi-supervision"))
+    #expect(!outcome.stdout.contains("dbd: self-supervision"))
+    #expect(!outcome.stdout.contains("dbd: head"))
+    #expect(try await stages("nothing.h5").status == 66)
+  }
+
+  @Test("Without DBD an origin has no meaning, and the tool says so")
+  func withoutDBD() async throws {
+    let recipe = try TinyRecipe()
+    let outcome = try await tool(
+      "run", recipe.path, "--set", "methods=[standard]", "--from", "any.h5", "--out",
+      recipe.out("first"))
+    #expect(outcome.status == 64 && outcome.stderr.contains("--from"), "\(outcome.stderr)")
+  }
+
   @Test("--force takes the results of the earlier run away before training begins")
   func staleResults() async throws {
     let recipe = try await finished()

@@ -1,3 +1,4 @@
+import BulwarkStore
 import BulwarkTensor
 
 /// The steps that loaders of array data share: limits, splits and the forms asked for.
@@ -24,12 +25,12 @@ enum BundleAssembly {
   /// `indexSets` must already fit the limited training set.
   static func bundle(
     train: ImageDataset, test: ImageDataset?, kind: DataKind, path: String, options: DataOptions,
-    warnings: [String] = [], indexSets: [String: [Int]] = [:]
+    warnings: [String] = [], indexSets: [String: [Int]] = [:], provenance: JSONValue = .null
   ) throws -> DataBundle {
     try DataBundle(
       train: shaped(limited(train, options.limit), options),
       test: test.map { try shaped(limited($0, options.testLimit), options) }, kind: kind,
-      path: path, warnings: warnings, indexSets: indexSets)
+      path: path, warnings: warnings, indexSets: indexSets, provenance: provenance)
   }
 
   /// Refuses labels outside `0..<classCount`, or with `skipBad` counts them in a warning.

@@ -40,7 +40,7 @@ enum StoredDatasetLoader {
     return try BundleAssembly.bundle(
       train: all.subset(trainPositions),
       test: testPositions.isEmpty ? nil : all.subset(testPositions), kind: .hdf5, path: path,
-      options: options, indexSets: kept)
+      options: options, indexSets: kept, provenance: file.provenance)
   }
 
   private static func limited(_ positions: [Int], _ all: ImageDataset, _ limit: Int?) -> [Int] {

@@ -9,29 +9,40 @@ import BulwarkTraining
 /// ways. Poisons go one way and to everywhere: the target class holds samples of all other classes, which
 /// the model recognizes, and the others hold none of the target's in return.
 public struct ClassSuspicion: Sendable, Equatable {
-  /// (C − 1) · median over j ≠ c of max(0, K_cj − K_jc) for each of C classes c, 0...1, where K_cj is
-  /// the share of the samples labeled c that the model confidently (probability above 0.8) calls j.
+  /// (C − 1) · median over j ≠ c of max(0, K_cj − K_jc) for each of C classes c with samples, 0...1, where
+  /// K_cj is the share of the samples labeled c that the model confidently (probability above 0.8) calls j. 0 for
+  /// a class without samples, which is left out of C and of the medians of the others, too.
   public let contradiction: [Double]
+  /// Number of classes with samples.
+  private let populatedCount: Int
 
   /// Counts the confident contradictions of a ranking.
-  public init(_ ranking: SuspicionRanking, classCount: Int) {
+  ///
+  /// - Parameters:
+  ///   - ranking: of all training samples.
+  ///   - classCount: number of classes.
+  ///   - excluding: positions that do not count, as those in quarantine, which no pool holds any more.
+  public init(_ ranking: SuspicionRanking, classCount: Int, excluding: Set<Int> = []) {
     var size = [Double](repeating: 0, count: classCount)
     var called = [[Double]](
       repeating: [Double](repeating: 0, count: classCount), count: classCount)
-    for (index, label) in ranking.labels.enumerated() {
+    for (index, label) in ranking.labels.enumerated() where !excluding.contains(index) {
       size[label] += 1
       let predicted = ranking.predicted[index]
       if predicted != label, ranking.confidence[index] > 0.8 { called[label][predicted] += 1 }
     }
-    func share(_ label: Int, _ other: Int) -> Double { called[label][other] / max(size[label], 1) }
+    func share(_ label: Int, _ other: Int) -> Double { called[label][other] / size[label] }
+    let populated = (0..<classCount).filter { size[$0] > 0 }
+    populatedCount = populated.count
     contradiction = (0..<classCount).map { label in
-      let excess = (0..<classCount).filter { $0 != label }
+      guard size[label] > 0 else { return 0 }
+      let excess = populated.filter { $0 != label }
         .map { max(0, share(label, $0) - share($0, label)) }
-      return Double(classCount - 1) * ClassSuspicion.median(excess)
+      return Double(populated.count - 1) * ClassSuspicion.median(excess)
     }
   }
 
-  /// The classes that stand out. Of fewer than four classes none does: a median over one or two others
+  /// The classes that stand out. Of fewer than four classes with samples none does: a median over one or two others
   /// cannot tell poisons from honest confusion that goes one way.
   ///
   /// - Parameters:
@@ -41,7 +52,7 @@ public struct ClassSuspicion: Sendable, Equatable {
   ///     class that stands out far, lesser ones are confusion.
   /// - Returns: positions of the suspected classes, ascending; often none.
   public func suspects(threshold: Double, ratio: Double = 0) -> [Int] {
-    guard threshold > 0, contradiction.count > 3, let largest = contradiction.max() else {
+    guard threshold > 0, populatedCount > 3, let largest = contradiction.max() else {
       return []
     }
     return contradiction.indices.filter {

@@ -73,7 +73,8 @@ extension DBDOptions.SemiSupervision {
     try check.number("weight_decay", weightDecay)
     try check.require(
       optimizer == .sgd || weightDecay == 0, "weight_decay", "0 with optimizer: adam", weightDecay)
-    try check.number("temperature", temperature, isAbove: true)
+    // Below a tenth, the powers of all probabilities can be too small for float32.
+    try check.require(temperature >= 0.1, "temperature", "at least 0.1", temperature)
     try check.number("mixup_alpha", mixupAlpha, isAbove: true)
     try check.number("unlabeled_weight", unlabeledWeight)
     try check.whole("ramp_epochs", rampEpochs, in: 0...SettingCheck.mostUnits)

@@ -76,7 +76,8 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     /// Smallest share of a class that counts as a clique (`CliqueSuspicion`), 0...1: no pool of stages
     /// 2 and 3 holds its samples. 0 is the official code: cliques are not looked for.
     public var cliqueShare = 0.05
-    /// Neighbors that are asked for cliques; a clique of fewer samples cannot be pure.
+    /// Neighbors that are asked for cliques, among at most 10,000 samples drawn at random: a clique of which
+    /// fewer stand among those cannot be pure. Of N > 10,000 samples it needs `cliqueNeighbors` · N / 10,000.
     public var cliqueNeighbors = 200
 
     /// The defaults.
@@ -147,7 +148,7 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     public var epochs = 190
     /// Steps of an epoch.
     public var stepsPerEpoch = 1024
-    /// Labeled images a step.
+    /// Labeled images a step; as many as the labeled pool has, where those are fewer.
     public var batchSize = 64
     /// Unlabeled images a step; 0 takes as many as labeled ones, which is the official code. Any other
     /// number passes all groups through the network at once instead of interleaving them.
@@ -161,7 +162,7 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     /// Share of the labeled images of a step that carry what sets a clique apart (`Inoculation`), 0...1; 0 for
     /// none. Only for MixMatch; not in the paper.
     public var inoculation = 0.25
-    /// Exponent of sharpening is 1 / temperature.
+    /// Exponent of sharpening is 1 / temperature; at least 0.1.
     public var temperature = 0.5
     /// Parameter of mixup's Beta distribution.
     public var mixupAlpha = 0.75

@@ -77,7 +77,6 @@ extension DBDTrainer {
     try activeOptimizer.load(tensors)
     history = MetricHistory(checkpoint.history)
     lossSum = try checkpoint.states["loss_sum"]?["value"]?.item() ?? 0
-    suspectedClasses = try checkpoint.suspectedClasses()
     contradictedClasses =
       try checkpoint.states["contradicted_classes"]?["value"]?.integers() ?? []
     if case .object(let records)? = checkpoint.notes["stage_records"] { stageRecords = records }

@@ -34,11 +34,21 @@ public final class DBDTrainer {
   /// The split that is in use, once stage 2 is over.
   public internal(set) var split: LossSplit?
 
-  /// Classes that stage 3 took for the target of an attack, by their contradictions or because they hold a
-  /// clique, ascending; empty where `DBDOptions.Filter.suspectThreshold` is 0 or no class stood out.
-  public internal(set) var suspectedClasses: [Int] = []
+  /// Classes taken for the target of an attack, by their contradictions or because they hold a clique,
+  /// ascending; empty where no class stood out.
+  public var suspectedClasses: [Int] {
+    Set(quarantine.map { data.train.labels[$0] }).union(contradictedClasses).sorted()
+  }
 
-  /// Those of the suspected classes that stand out by their contradictions (`ClassSuspicion`), ascending.
+  /// Whether the options make stage 3 look for contradicted classes.
+  public var looksForContradictions: Bool {
+    let (filter, settings) = (options.filter, options.semiSupervision)
+    return filter.suspectThreshold > 0 && settings.method != .none
+      && settings.epochs > max(filter.suspectFromEpoch, filter.neighborEpochs)
+  }
+
+  /// Those of the suspected classes that stand out by their contradictions (`ClassSuspicion`), ascending; empty
+  /// where `DBDOptions.Filter.suspectThreshold` is 0.
   public internal(set) var contradictedClasses: [Int] = []
 
   /// Samples that no pool of stages 2 and 3 holds because they form cliques in the features of stage 1; empty
@@ -182,6 +192,7 @@ public final class DBDTrainer {
   private func pool(of ranking: SuspicionRanking) -> LossSplit {
     split
       ?? LossSplit(
-        ranking, count: labeledCount(epoch: 0), perClass: false, excluding: Set(quarantine))
+        ranking, count: labeledCount(epoch: 0), perClass: options.filter.perClass,
+        excluding: Set(quarantine))
   }
 }

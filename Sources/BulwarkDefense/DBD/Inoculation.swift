@@ -41,14 +41,17 @@ public struct Inoculation: Sendable {
   ///
   /// - Parameters:
   ///   - images: [B, C, H, W] uint8, in random order.
-  ///   - share: share of the batch that carries it, 0...1.
-  ///   - key: draws the strengths.
+  ///   - share: share of the batch that carries it, 0...1; above 0 at least one image does.
+  ///   - key: draws the strengths, and which class's difference comes first where there are several.
   /// - Returns: the same shape, uint8.
   /// - Throws: `TensorError`.
   func applied(to images: Tensor, share: Double, key: RandomKey) throws -> Tensor {
-    let count = Int((share * Double(images.shape[0])).rounded())
-    guard count > 0, !differences.isEmpty else { return images }
-    let turns = (0..<count).map { differences[$0 % differences.count] }
+    let batch = images.shape[0]
+    guard share > 0, batch > 0, !differences.isEmpty else { return images }
+    let count = min(batch, max(1, Int((share * Double(batch)).rounded())))
+    var order = key.stream("order").generator()
+    let first = Int(order.uniform() * Double(differences.count))
+    let turns = (0..<count).map { differences[(first + $0) % differences.count] }
     let strength = try key.uniform([count, 1, 1, 1], from: 0.5, to: 1.5)
     let added = try (strength * Tensor.cat(turns)).to(images.device)
     let changed = try (images.narrow(0, start: 0, length: count).to(.float32) + added)

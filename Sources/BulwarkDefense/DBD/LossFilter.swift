@@ -53,35 +53,27 @@ public struct SuspicionRanking: Sendable {
   ///
   /// - Parameters:
   ///   - knownPoisons: positions of the true poisons.
-  ///   - labeledCount: size of the labeled pool that the ranking would give.
-  /// - Returns: filter precision, poisons in the pool (count and share), area under the ROC curve.
-  public func evidence(knownPoisons: [Int]?, labeledCount: Int) -> [MetricValue] {
-    evidence(
-      knownPoisons: knownPoisons, split: LossSplit(self, count: labeledCount, perClass: false))
-  }
-
-  /// What is known about the ranking and the pools made from it; empty where the poisons are not known.
-  ///
-  /// - Parameters:
-  ///   - knownPoisons: positions of the true poisons.
-  ///   - split: the pools.
-  /// - Returns: filter precision, poisons in the pool (count and share), area under the ROC curve.
-  public func evidence(knownPoisons: [Int]?, split: LossSplit) -> [MetricValue] {
+  ///   - split: the pools that are made from the ranking; nil where nobody trains on any.
+  /// - Returns: filter precision, poisons in the labeled pool (count and share; only with pools), area under
+  ///   the ROC curve.
+  public func evidence(knownPoisons: [Int]?, split: LossSplit? = nil) -> [MetricValue] {
     guard let knownPoisons, !knownPoisons.isEmpty else { return [] }
     let truth = Set(knownPoisons)
     let order = ascending
-    let labeledCount = split.labeled.count
     let top = order.suffix(truth.count).count { truth.contains($0) }
-    let kept = split.labeled.count { truth.contains($0) }
-    return [
-      MetricValue(
-        Metric.filterPrecision, Double(top) / Double(truth.count), count: truth.count),
-      MetricValue(Metric.poisonsInLabeledPool, Double(kept), count: labeledCount),
-      MetricValue(
-        Metric.poisonShareOfLabeledPool, Double(kept) / Double(max(labeledCount, 1)),
-        count: labeledCount),
-      MetricValue(Metric.suspicionAUC, area(of: truth, order), count: order.count),
+    var values = [
+      MetricValue(Metric.filterPrecision, Double(top) / Double(truth.count), count: truth.count)
     ]
+    if let labeled = split?.labeled {
+      let kept = Double(labeled.count { truth.contains($0) })
+      values += [
+        MetricValue(Metric.poisonsInLabeledPool, kept, count: labeled.count),
+        MetricValue(
+          Metric.poisonShareOfLabeledPool, kept / Double(max(labeled.count, 1)),
+          count: labeled.count),
+      ]
+    }
+    return values + [MetricValue(Metric.suspicionAUC, area(of: truth, order), count: order.count)]
   }
 
   /// Share of the pairs of a poison and a clean sample in which the poison has the higher score; equal
@@ -136,7 +128,7 @@ public struct LossSplit: Sendable, Equatable {
   /// - Parameters:
   ///   - ranking: the losses.
   ///   - count: samples that keep their label.
-  ///   - perClass: whether every class gives the same share.
+  ///   - perClass: whether every class gives the same share of what is not excluded.
   ///   - excluding: samples that are in neither pool.
   public init(
     _ ranking: SuspicionRanking, count: Int, perClass: Bool, excluding: Set<Int> = []
@@ -144,7 +136,7 @@ public struct LossSplit: Sendable, Equatable {
     let ascending = ranking.ascending.filter { !excluding.contains($0) }
     var kept = Set<Int>()
     if perClass {
-      let share = Double(count) / Double(ranking.labels.count)
+      let share = Double(count) / Double(max(ascending.count, 1))
       let members = Dictionary(grouping: ascending) { ranking.labels[$0] }
       for list in members.values {
         kept.formUnion(list.prefix(Int((share * Double(list.count)).rounded(.down))))
@@ -225,8 +217,9 @@ extension DBDTrainer {
     return filter.share + (filter.finalShare - filter.share) * progress
   }
 
-  /// Size of the labeled pool in `epoch` of stage 3 while no class is suspected.
+  /// Size of the labeled pool in `epoch` of stage 3 while no class is suspected: a share of what is not in
+  /// quarantine.
   func labeledCount(epoch: Int) -> Int {
-    Int(labeledShare(epoch: epoch) * Double(data.train.count))
+    Int(labeledShare(epoch: epoch) * Double(data.train.count - quarantine.count))
   }
 }

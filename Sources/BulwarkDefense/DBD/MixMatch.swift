@@ -36,12 +36,13 @@ public enum MixMatch {
     return result
   }
 
-  /// max(λ, 1 − λ) with λ ~ Beta(α, α) = X / (X + Y), X and Y ~ Gamma(α, 1).
+  /// max(λ, 1 − λ) with λ ~ Beta(α, α) = X / (X + Y), X and Y ~ Gamma(α, 1). Where both are too small for a
+  /// double, α is so small that λ is 0 or 1 and nothing is mixed.
   public static func lambda(alpha: Double, key: RandomKey) -> Double {
     var generator = key.generator()
     let x = gamma(alpha, &generator)
     let y = gamma(alpha, &generator)
-    let lambda = x + y > 0 ? x / (x + y) : 0.5
+    let lambda = x + y > 0 ? x / (x + y) : 1
     return max(lambda, 1 - lambda)
   }
 

@@ -13,7 +13,7 @@ extension DBDTrainer {
     session.tell(.stage(name: stage.rawValue, step: step, steps: steps))
     if step == 0 { try average?.restart(from: model.state) }
     let inoculation =
-      settings.inoculation > 0 && !quarantine.isEmpty
+      settings.method == .mixMatch && settings.inoculation > 0 && !quarantine.isEmpty
       ? try Inoculation(data.train, cliques: quarantine) : nil
     while step < steps {
       let epoch = step / perEpoch
@@ -26,28 +26,33 @@ extension DBDTrainer {
         self.split = split
       }
       let key = session.key.stream("semi_supervision").step(epoch)
-      let sizes = batchSizes(of: split)
-      guard sizes.labeled > 0, sizes.unlabeled > 0 else {
+      let needsUnlabeled = settings.method == .mixMatch
+      guard !split.labeled.isEmpty, !(needsUnlabeled && split.unlabeled.isEmpty) else {
         throw DBDError.emptyPool(
           labeled: split.labeled.count, unlabeled: split.unlabeled.count)
       }
+      let sizes = settings.batchSizes(labeledPool: split.labeled.count)
       var labeled = BatchWalk(
         data.train, members: split.labeled, batchSize: sizes.labeled,
         key: key.stream("labeled"), dropLast: true)
-      var unlabeled = BatchWalk(
-        data.train, members: split.unlabeled, batchSize: sizes.unlabeled,
-        key: key.stream("unlabeled"), dropLast: true)
+      var unlabeled =
+        needsUnlabeled
+        ? BatchWalk(
+          data.train, members: split.unlabeled.repeated(to: sizes.unlabeled),
+          batchSize: sizes.unlabeled, key: key.stream("unlabeled"), dropLast: true) : nil
       while step < (epoch + 1) * perEpoch {
         let within = step % perEpoch
         fineTuner.learningRate = rate(step: step, of: steps)
         let stepKey = key.stream("view").step(within)
-        let loss =
-          settings.method == .mixMatch
-          ? try mixMatchLoss(
-            labeled: labeled.batch(step: within), unlabeled: unlabeled.batch(step: within),
-            inoculation: inoculation, weight: unlabeledWeight(epoch: epoch, step: within),
-            key: stepKey)
-          : try tuningLoss(labeled.batch(step: within), key: stepKey)
+        let known = try labeled.batch(step: within)
+        let loss: Tensor
+        if let others = try unlabeled?.batch(step: within) {
+          loss = try mixMatchLoss(
+            labeled: known, unlabeled: others, inoculation: inoculation,
+            weight: unlabeledWeight(epoch: epoch, step: within), key: stepKey)
+        } else {
+          loss = try tuningLoss(known, key: stepKey)
+        }
         try model.state.clearGradients()
         try loss.backward()
         try fineTuner.step()
@@ -55,23 +60,11 @@ extension DBDTrainer {
         lossSum += try TrainingError.finite(loss.item(), stage: stage.rawValue, step: step)
         step += 1
         if step == (epoch + 1) * perEpoch { try finishEpoch(epoch, of: settings.epochs) }
-        try finishedStep(of: steps, samples: sizes.labeled + sizes.unlabeled)
+        try finishedStep(
+          of: steps, samples: sizes.labeled + (needsUnlabeled ? sizes.unlabeled : 0))
       }
     }
     try average?.putInto(model.state)
-  }
-
-  /// Labeled and unlabeled images of a step; a pool smaller than a batch makes the batch smaller.
-  private func batchSizes(of split: LossSplit) -> (labeled: Int, unlabeled: Int) {
-    let settings = options.semiSupervision
-    if settings.unlabeledBatchSize == 0 {
-      let both = min(settings.batchSize, split.labeled.count, split.unlabeled.count)
-      return (both, both)
-    }
-    return (
-      min(settings.batchSize, split.labeled.count),
-      min(settings.unlabeledBatchSize, split.unlabeled.count)
-    )
   }
 
   private func splitAnew(epoch: Int) throws -> LossSplit {
@@ -82,23 +75,23 @@ extension DBDTrainer {
         : try currentRanking(epoch: epoch)
     }
     if filter.suspectThreshold > 0 {
-      let suspicion = ClassSuspicion(ranking, classCount: data.train.classCount)
+      let suspicion = ClassSuspicion(
+        ranking, classCount: data.train.classCount, excluding: Set(quarantine))
       // Once suspected, always suspected: the model forgets its contradictions while it learns a class.
       if epoch >= filter.suspectFromEpoch {
         let found = suspicion.suspects(
           threshold: filter.suspectThreshold, ratio: filter.suspectRatio)
         tellSuspects(found, suspicion)
         contradictedClasses = Set(contradictedClasses).union(found).sorted()
-        suspectedClasses = Set(quarantine.map { data.train.labels[$0] })
-          .union(contradictedClasses).sorted()
       }
       record(
         MetricValue(
           Metric.classContradiction, suspicion.contradiction.max() ?? 0, count: data.train.count),
         at: .semiSupervision)
     }
+    let goesByClass = filter.suspectThreshold > 0 && epoch >= filter.suspectFromEpoch
     let split =
-      suspectedClasses.isEmpty
+      suspectedClasses.isEmpty || !goesByClass
       ? LossSplit(
         ranking, count: labeledCount(epoch: epoch), perClass: filter.perClass,
         excluding: Set(quarantine))
@@ -114,7 +107,7 @@ extension DBDTrainer {
     return split
   }
 
-  /// Names the classes that are suspected for the first time, and how far they stand out.
+  /// Where a class is contradicted for the first time, names all that are, and how far they stand out.
   private func tellSuspects(_ found: [Int], _ suspicion: ClassSuspicion) {
     guard !Set(found).isSubset(of: contradictedClasses) else { return }
     func told(_ classes: some Sequence<Int>) -> String {
@@ -212,5 +205,22 @@ extension DBDTrainer {
     let outputs = try MixMatch.interleaved(
       groups.map { group in try session.inPrecision { try model.logits(group, .training) } })
     return try MixMatch.loss(outputs.map { try $0.to(.float32) }, mixed.targets, weight: weight)
+  }
+}
+
+extension DBDOptions.SemiSupervision {
+  /// Labeled and unlabeled images of a step. A labeled pool smaller than a batch makes the batch smaller; of
+  /// an unlabeled one, however small, images come several times a step, each in views of its own.
+  func batchSizes(labeledPool: Int) -> (labeled: Int, unlabeled: Int) {
+    let labeled = min(batchSize, labeledPool)
+    return (labeled, unlabeledBatchSize == 0 ? labeled : unlabeledBatchSize)
+  }
+}
+
+extension [Int] {
+  /// As often the whole of it as gives at least `count` elements; itself where it has that many.
+  func repeated(to count: Int) -> [Int] {
+    guard !isEmpty, self.count < count else { return self }
+    return [Int](repeatElement(self, count: (count + self.count - 1) / self.count).joined())
   }
 }

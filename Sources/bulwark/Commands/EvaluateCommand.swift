@@ -43,6 +43,11 @@ struct EvaluateCommand: ToolCommand {
     try loaded.check(test, path: data)
     let manifest =
       try trigger.map { try PoisonManifest(reading: $0) } ?? PoisonManifest.stored(in: bundle)
+    if let known = loaded.checkpoint.fingerprints["test"], try known != test.fingerprint {
+      console.note(
+        "note: \(data), as it was read here (\(test.width)×\(test.height) pixels), is not the test set that "
+          + "\(checkpoint) was measured on")
+    }
     console.note("measuring \(test.count) images")
     let session = try TrainingSession(
       seed: 0, device: device, precision: compute.precision ?? .auto)

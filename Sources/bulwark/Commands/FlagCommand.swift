@@ -1,6 +1,7 @@
 import ArgumentParser
 import BulwarkData
 import BulwarkDefense
+import BulwarkPoisoning
 import BulwarkStore
 import BulwarkTraining
 import BulwarkUnlearning
@@ -64,7 +65,7 @@ struct FlagCommand: ToolCommand {
     let bundle = try console.load(data, options: dataOptions.loadOptions)
     let train = bundle.train
     try loaded.check(train, path: data)
-    let known = try truth.map { try ForgetListFile.read($0, of: train.count) }
+    let known = try truth.map { try truePoisons($0, of: train) }
 
     console.note("ranking \(train.count) samples")
     let session = try TrainingSession(
@@ -93,7 +94,7 @@ struct FlagCommand: ToolCommand {
       ?? loaded.knownPoisons(of: train.fingerprint)
     let evidence =
       SuspicionRanking.evidence(flagged: flagged, knownPoisons: poisons)
-      + ranking.evidence(knownPoisons: poisons, labeledCount: train.count / 2)
+      + ranking.evidence(knownPoisons: poisons)
     result.metrics = evidence.byName
     let names = suspects.map { train.classNames[$0] }
     result.details = [
@@ -101,6 +102,11 @@ struct FlagCommand: ToolCommand {
       "suspected_classes": .array(names.map(JSONValue.string)),
       "quarantined": .int(quarantine.count), "is_training_set": .bool(isItsOwn),
     ]
+    if let count, flagged.count < min(count, train.count) {
+      console.note(
+        "note: only \(flagged.count) samples of the suspected classes are there to flag; --all-classes takes "
+          + "others, too")
+    }
     if flagged.isEmpty {
       console.note(
         "note: the model disputes no label. One that was trained on the poisons without a defense agrees "
@@ -116,6 +122,14 @@ struct FlagCommand: ToolCommand {
       lines += evidence.map { "\($0.definition.name): \(spokenMetric($0))" }
       return lines + ["written: \(paths.json), \(paths.hdf5)"]
     }
+  }
+
+  /// The true poisons in a file; a manifest must be that of the data.
+  private func truePoisons(_ path: String, of train: ImageDataset) throws -> [Int] {
+    if let manifest = try? PoisonManifest(reading: path) {
+      try manifest.checkBelongs(to: train.fingerprint)
+    }
+    return try ForgetListFile.read(path, of: train.count)
   }
 
   private func topOfList(_ ranking: SuspicionRanking, of train: ImageDataset) -> Table {

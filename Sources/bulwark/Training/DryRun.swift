@@ -6,6 +6,8 @@ import Foundation
 /// Estimates time and memory of a run: a few steps of every stage on a throw-away model.
 struct DryRun {
   let run: TrainRun
+  /// The stage that DBD starts with, where it starts from another run's checkpoint.
+  var origin: DBDTrainer.Stage?
 
   /// What a run will take.
   struct Estimate {
@@ -50,6 +52,10 @@ struct DryRun {
 
   private func dbdStages(_ image: Double) throws -> [Estimate.Stage] {
     let full = run.recipe.dbd
+    let order = DBDTrainer.Stage.allCases
+    func isLeft(_ stage: DBDTrainer.Stage) -> Bool {
+      (order.firstIndex(of: stage) ?? 0) >= (origin.flatMap(order.firstIndex) ?? 0)
+    }
     let measuring = image * Double(testCount)
     let ranking = image * Double(run.data.train.count)
     var stages: [Estimate.Stage] = []
@@ -59,20 +65,22 @@ struct DryRun {
           name: "dbd: " + name, steps: probe.steps,
           seconds: probe.seconds(steps: probe.steps) + extra))
     }
-    if full.selfSupervision.enabled, full.selfSupervision.epochs > 0 {
+    if full.selfSupervision.enabled, full.selfSupervision.epochs > 0, isLeft(.selfSupervision) {
       let probe = try time(.dbd, DBDTrainer.Stage.selfSupervision.rawValue, dbd: full)
       add("self-supervision", probe, extra: 0)
     }
     // Empty earlier stages lead straight to the one that is timed.
     var later = full
     if later.selfSupervision.enabled { later.selfSupervision.epochs = 0 }
-    if full.head.epochs > 0 {
+    if full.head.epochs > 0, isLeft(.head) {
       add(
         "head", try time(.dbd, DBDTrainer.Stage.head.rawValue, dbd: later),
         extra: measuring + ranking)
     }
     later.head.epochs = 0
-    if full.semiSupervision.method != .none, full.semiSupervision.epochs > 0 {
+    if full.semiSupervision.method != .none, full.semiSupervision.epochs > 0,
+      isLeft(.semiSupervision)
+    {
       let probe = try time(.dbd, DBDTrainer.Stage.semiSupervision.rawValue, dbd: later)
       // Every epoch ranks all samples before its first step; some measure.
       let epochs = Double(full.semiSupervision.epochs)

@@ -11,8 +11,6 @@ import Foundation
 struct TrainExecution {
   let run: TrainRun
   let folder: RunFolder
-  /// Checkpoint of another DBD run to start from.
-  var origin: RunOrigin?
 
   private var console: Console { run.console }
   private var isAttacked: Bool { run.data.evaluator.triggered != nil }
@@ -28,6 +26,12 @@ struct TrainExecution {
     var records: [String: JSONValue] = [:]
   }
 
+  /// Makes the checkpoint of another DBD run the first one of this run, before anything else is trained: a run
+  /// that is killed at once goes on from there, and the origin may have lain in this very folder.
+  func start(from origin: RunOrigin) throws {
+    try store(origin.snapshot, from: origin.record, at: folder.checkpoint(.dbd))
+  }
+
   /// Trains, and gives the result object and its text.
   ///
   /// - Throws: `EarlyExit` with status 75 when a signal came; the checkpoint is written then.
@@ -35,9 +39,9 @@ struct TrainExecution {
     Interruption.install(.finishStep)
     var result = ResultObject(command: command)
     result.recipe = run.resolved.digest
-    result.inputs = try run.bundle.inputs
+    result.inputs = run.inputs
     result.outputs = ["recipe": .string(folder.recipe)]
-    if let poisoned = run.poisoned { try write(poisoned, into: &result) }
+    if let attack = run.attack { try write(attack, into: &result) }
     let outcomes = try run.recipe.resolvedMethods().map { try train($0, into: &result) }
 
     if outcomes.count == 1, let only = outcomes.first {
@@ -59,8 +63,8 @@ struct TrainExecution {
     let path = folder.checkpoint(method)
     let sink = ProgressSink(console, run: rowName(method))
     let isThere = FileManager.default.fileExists(atPath: path)
-    let start = try isThere ? Checkpoint(reading: path) : method == .dbd ? origin?.checkpoint : nil
-    let lineage = isThere ? start?.notes[RunOrigin.note] : start == nil ? nil : origin?.record
+    let start = try isThere ? Checkpoint(reading: path) : nil
+    let lineage = start?.notes[RunOrigin.note]
     let session = try run.session(
       events: sink, stopRequested: { Interruption.isRequested },
       save: { try store($0, from: lineage, at: path) })
@@ -70,8 +74,6 @@ struct TrainExecution {
       console.note(
         "\(rowName(method)): going on from stage \(start.progress.stage), "
           + "step \(start.progress.step)")
-      // A run that is killed before its first checkpoint must not forget where it started.
-      if !isThere { try store(trainer.snapshot(), from: lineage, at: path) }
     }
     if let lineage { result.inputs[RunOrigin.note] = lineage }
     var values: [MetricValue]
@@ -136,11 +138,11 @@ struct TrainExecution {
     }
   }
 
-  private func write(_ poisoned: PoisonedDataset, into result: inout ResultObject) throws {
-    try poisoned.manifest().write(to: folder.file("poison.json"), overwrite: true)
+  private func write(_ attack: TrainRun.Attack, into result: inout ResultObject) throws {
+    try attack.manifest.write(to: folder.file("poison.json"), overwrite: true)
     result.outputs["poison"] = .string(folder.file("poison.json"))
-    if !poisoned.poisonedIndices.isEmpty {
-      try poisoned.writePictures(to: folder.file("pictures.png"))
+    if !attack.pictures.isEmpty {
+      try PictureSheet.write(rows: attack.pictures, to: folder.file("pictures.png"))
       result.outputs["pictures"] = .string(folder.file("pictures.png"))
     }
   }
@@ -150,9 +152,9 @@ struct TrainExecution {
   }
 
   private func suspected(by trainer: any MethodTrainer) -> [String]? {
-    guard let dbd = trainer as? DBDTrainer, run.recipe.dbd.filter.suspectThreshold > 0 else {
-      return nil
-    }
+    guard let dbd = trainer as? DBDTrainer,
+      dbd.looksForContradictions || !dbd.suspectedClasses.isEmpty
+    else { return nil }
     return dbd.suspectedClasses.map { run.data.train.classNames[$0] }
   }
 

@@ -10,24 +10,29 @@ struct TrainJob: RecipeJob {
   let console: Console
 
   func perform() throws {
-    let methods = try resolved.recipe.resolvedMethods().map(\.rawValue).joined(separator: "-")
-    let folder = RunFolder(path: options.out ?? "runs/\(methods)-seed\(resolved.recipe.seed)")
+    let methods = try resolved.recipe.resolvedMethods()
+    if !methods.contains(.dbd) {
+      try options.refuseOrigin(remedy: "Leave it out, or add dbd to the methods.")
+    }
+    let names = methods.map(\.rawValue).joined(separator: "-")
+    let folder = RunFolder(path: options.out ?? "runs/\(names)-seed\(resolved.recipe.seed)")
     try folder.check(resolved.text, force: options.force, resume: options.resume)
     let run = try TrainRun(resolved, skipBad: options.skipBad, console: console)
-    if options.dryRun {
-      try report(DryRun(run: run).estimate())
-      return
-    }
     // Before anything of an earlier run goes: the origin may lie in the same folder.
     let origin = try options.from.map { try RunOrigin($0, of: run) }
+    if options.dryRun {
+      try report(DryRun(run: run, origin: origin?.stage).estimate())
+      return
+    }
     try folder.open(
       resolved.text, resume: options.resume,
       stale: TrainRecipe.Method.allCases.map(folder.checkpoint)
         + DBDTrainer.Stage.allCases.map { folder.checkpoint(before: $0) }
         + ["result.json", "suspicion.json", "suspicion.h5", "poison.json", "pictures.png"]
         .map(folder.file))
-    let (result, table) = try TrainExecution(run: run, folder: folder, origin: origin)(
-      command: command)
+    let execution = TrainExecution(run: run, folder: folder)
+    if let origin { try execution.start(from: origin) }
+    let (result, table) = try execution(command: command)
     try console.finish(result) { table.lines() + ["", "written to \(folder.path)"] }
   }
 

@@ -11,13 +11,21 @@ struct TrainRun {
   let resolved: ResolvedRecipe<TrainRecipe>
   let console: Console
   let device: Device
-  let bundle: DataBundle
+  /// Where the data come from, as results hold it.
+  let inputs: [String: JSONValue]
   /// The attack that this run applied itself; nil for data that are used as they are.
-  let poisoned: PoisonedDataset?
+  let attack: Attack?
   let data: TrainingData
   let architecture: Architecture
 
   var recipe: TrainRecipe { resolved.recipe }
+
+  /// What is kept of an attack, so that the clean training set need not be.
+  struct Attack {
+    let manifest: PoisonManifest
+    /// Rows of clean | poisoned | difference; none where nothing was poisoned.
+    let pictures: [[Tensor]]
+  }
 
   /// Reads the images, poisons them where the recipe says so, and finds the device.
   init(_ resolved: ResolvedRecipe<TrainRecipe>, skipBad: Bool, console: Console) throws {
@@ -28,20 +36,23 @@ struct TrainRun {
     let runtime = try Runtime.shared()
     if recipe.threads > 0 { try runtime.setThreadCount(recipe.threads) }
     device = try Device(parsing: recipe.device)
-    bundle = try console.load(recipe.data.path, options: recipe.loadOptions(skipBad: skipBad))
+    let bundle = try console.load(
+      recipe.data.path, options: recipe.loadOptions(skipBad: skipBad))
+    inputs = try bundle.inputs
 
     var train = bundle.train
     var known = bundle.indexSets["poisoned"]
     var poisoner = try PoisonManifest.stored(in: bundle)?.poisoner()
     if let spec {
-      let attack = try TrainRun.poison(
+      let poisoned = try TrainRun.poison(
         bundle, spec, classifier: recipe.poison.classifier, device: device, console: console)
-      poisoned = attack
+      attack = Attack(manifest: try poisoned.manifest(), pictures: try poisoned.pictureRows())
       poisoner = try Poisoner(spec)
-      train = attack.dataset
-      known = attack.poisonedIndices
+      train = poisoned.dataset
+      // Data that were poisoned before hold those poisons still.
+      known = Set(known ?? []).union(poisoned.poisonedIndices).sorted()
     } else {
-      poisoned = nil
+      attack = nil
     }
     let statistics = try train.channelStatistics()
     // A channel without contrast is left as it is.
@@ -84,17 +95,22 @@ struct TrainRun {
   func trainer(
     _ method: TrainRecipe.Method, dbd options: DBDOptions? = nil, session: TrainingSession
   ) throws -> any MethodTrainer {
-    let weak = recipe.weakViews(normalize: data.normalization)
     switch method {
     case .standard:
       return try SupervisedTrainer(
-        architecture, data: data, options: recipe.standard, augmentation: weak, session: session)
-    case .dbd:
-      let contrastive = recipe.contrastiveViews(of: data.train, normalize: data.normalization)
-      return try DBDTrainer(
-        architecture, data: data, options: options ?? recipe.dbd,
-        views: DBDViews(contrastive: contrastive, weak: weak), session: session)
+        architecture, data: data, options: recipe.standard,
+        augmentation: recipe.weakViews(normalize: data.normalization), session: session)
+    case .dbd: return try dbdTrainer(options, session: session)
     }
+  }
+
+  /// The trainer of DBD, with other options than the recipe's where they are given.
+  func dbdTrainer(_ options: DBDOptions? = nil, session: TrainingSession) throws -> DBDTrainer {
+    try DBDTrainer(
+      architecture, data: data, options: options ?? recipe.dbd,
+      views: DBDViews(
+        contrastive: recipe.contrastiveViews(of: data.train, normalize: data.normalization),
+        weak: recipe.weakViews(normalize: data.normalization)), session: session)
   }
 }
 
