@@ -79,15 +79,15 @@ public func withGradients<Result>(_ body: () throws -> Result) throws -> Result 
   return try body()
 }
 
-/// Runs `body` with LibTorch's autocast to bfloat16 on `device` when `enabled`.
+/// Runs `body` with LibTorch's autocast to bfloat16 on `device` when `enabled`, and without it otherwise,
+/// whatever is around it. Without it no cast of a weight is remembered either.
 public func withAutocast<Result>(_ enabled: Bool, on device: Device, _ body: () throws -> Result)
   throws -> Result
 {
-  guard enabled else { return try body() }
   let runtime = try Runtime.shared()
   let isCUDA: Int32 = device == .cpu ? 0 : 1
   var previous: Int32 = 0
-  try runtime.check(runtime.api.pointee.set_autocast(isCUDA, 1, &previous))
+  try runtime.check(runtime.api.pointee.set_autocast(isCUDA, enabled ? 1 : 0, &previous))
   defer {
     var ignored: Int32 = 0
     _ = runtime.api.pointee.set_autocast(isCUDA, previous, &ignored)

@@ -32,6 +32,20 @@ import Testing
     }
   }
 
+  @Test("Inside an autocast one can do without: float32, and with the weights as they are by then")
+  func autocastOff() throws {
+    let weight = try Tensor.ones([2, 2])
+    try weight.setRequiresGradient(true)
+    try withAutocast(true, on: .cpu) {
+      #expect(try weight.matmul(weight).dtype == .bfloat16)
+      try withoutGradients { try weight.copy(from: Tensor.full([2, 2], 3)) }
+      let product = try withAutocast(false, on: .cpu) { try weight.matmul(weight) }
+      #expect(product.dtype == .float32)
+      #expect(try product.floats() == [18, 18, 18, 18])
+      #expect(try weight.matmul(weight).dtype == .bfloat16)
+    }
+  }
+
   @Test func everyThreadHasItsOwnMessage() async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for length in 2..<34 {

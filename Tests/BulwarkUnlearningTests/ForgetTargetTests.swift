@@ -75,7 +75,10 @@ struct ForgetTargetTests {
     #expect(throws: RecipeError.self) {
       try ForgetTarget(parsing: "random:1.5", seed: 0).resolved(in: data)
     }
-    #expect(throws: RecipeError.self) { try ForgetTarget(parsing: "random:x", seed: 0) }
+    // An empty shell variable must not turn a class into everything.
+    for text in ["random:x", "random:", "random:0.5@", "random:0.5:", "random:0.1:7:9"] {
+      #expect(throws: RecipeError.self, "\(text)") { try ForgetTarget(parsing: text, seed: 0) }
+    }
     #expect(throws: UnlearningError.empty(origin: "a random 0.1 of class cat, seed 0")) {
       try ForgetTarget(parsing: "random:0.1@cat", seed: 0).resolved(in: data)
     }

@@ -175,8 +175,32 @@ struct ForgettingReportTests {
   func verdicts() throws {
     let verdicts = try report().verdicts
     #expect(verdicts.count == 2)
-    #expect(verdicts[0].hasPrefix("rl forgets too much: MIA is 40.0 %, Retrain 13.0 %"))
-    #expect(verdicts[1].hasPrefix("ft forgets too little: UA is 0.0 %, Retrain 5.0 %"))
+    #expect(verdicts[0].hasPrefix("rl forgets too much: MIA is 40.0 %, Retrain's 13.0 %"))
+    #expect(verdicts[1].hasPrefix("ft forgets too little: UA is 0.0 %, Retrain's 5.0 %"))
+  }
+
+  @Test("Differences are paired by seed, and two seeds that agree are not certain for that")
+  func pairedDifference() throws {
+    let forget = try ForgetSet([1, 2], of: 4, origin: "test")
+    var report = try report()
+    // Retrain moves from seed to seed and the method with it, four points above.
+    let moving = [0.2, 0.3, 0.4]
+    report.rows = moving.enumerated().flatMap { seed, value in
+      [
+        row("retrain", seed: UInt64(seed), [value, 1, 1, 1], forget: forget),
+        row("rl", seed: UInt64(seed), [value + 0.04, 1, 1, 0.998], forget: forget),
+      ]
+    }
+    let rl = try #require(report.difference(Metric.unlearningAccuracy, of: "rl"))
+    #expect(abs(rl.own - rl.reference - 0.04) < 1e-12)
+    // The seeds' differences do not spread; 1,200 draws at 0.3 and 0.34 do.
+    let half = 1.959964 * ((0.3 * 0.7 + 0.34 * 0.66) / 1200).squareRoot()
+    #expect(abs(rl.high - rl.low - 2 * half) < 1e-9)
+    #expect(report.verdicts.count == 1)
+    #expect(report.verdicts[0].hasPrefix("rl forgets too much: UA"), "99.8 % of 1,200 are not less than all of them")
+    // A seed that only one of them has does not count.
+    report.rows.append(row("rl", seed: 9, [1, 1, 1, 1], forget: forget))
+    #expect(report.difference(Metric.unlearningAccuracy, of: "rl")?.own == rl.own)
   }
 
   @Test("The gap pairs seeds: one without a result takes no other with it")

@@ -47,6 +47,20 @@ struct CarrierTests {
     }
   }
 
+  @Test("With two classes the one wrong label is no draw, and no binomial stands on it")
+  func twoClasses() throws {
+    let set = try colors()
+    let two = try ImageDataset(
+      images: set.images, labels: set.labels.map { $0 % 2 }, classNames: ["a", "b"])
+    let options = CarrierOptions(family: .relabeled, count: 24)
+    let secret = WatermarkSecret.published("carriers", 0)
+    let plan = try CarrierPlan(secret, options, classes: 2)
+    let material = try CarrierMaterial.draw(plan, options, secret, from: two)
+    let carriers = try CarrierSet(
+      secret, options, classes: 2, shape: Array(set.images.shape.dropFirst()), material: material)
+    #expect(carriers.rule == .shared)
+  }
+
   @Test("Labels are never those of the sources, and only random labels count as independent")
   func labels() throws {
     let dataset = try colors()

@@ -70,6 +70,21 @@ struct RehearsedTests {
     #expect(against < none && none < with, "\(against) \(none) \(with)")
   }
 
+  @Test("Slopes do not depend on the precision that is set around them")
+  func slopesInPrecision() throws {
+    let context = try context(TrainingSession(seed: 5))
+    let feed = try context.feed(context.key)
+    let batch = try context.data.train.batch(Array(0..<25))
+    let images = try context.data.normalization.prepare(batch.images, on: .cpu)
+    func slopes(_ isCast: Bool) throws -> [Double] {
+      let student = try SimulatedStudent(context, RehearsedOptions())
+      return try withAutocast(isCast, on: .cpu) {
+        try student.slopes(images, carriers: feed.images, labels: feed.labels).slopes.doubles()
+      }
+    }
+    #expect(try slopes(true) == slopes(false))
+  }
+
   @Test("Each part can be switched off and then has no effect")
   func ablation() throws {
     let task = try TinyTask.shared.get()

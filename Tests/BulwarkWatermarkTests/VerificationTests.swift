@@ -128,6 +128,23 @@ struct VerificationTests {
     #expect(try population(epochs: 1).models(session).map(bytes) == resumed.map(bytes))
     #expect(try population(epochs: 1).digest(session) != population(epochs: 2).digest(session))
   }
+
+  @Test("A judge who names a number gets models that the owner could not train before")
+  func draw() throws {
+    let task = try TinyTask.shared.get()
+    let session = try TrainingSession(seed: 1)
+    func digest(_ draw: UInt64) throws -> String {
+      try NullPopulation(
+        task.architecture, data: task.data, training: task.training(epochs: 1),
+        augmentation: task.augmentation, draw: draw, folder: "cache"
+      ).digest(session)
+    }
+    #expect(Set(try [0, 1, 2].map(digest)).count == 3)
+    let seeds = (0..<3).flatMap { draw in
+      (0..<20).map { NullPopulation.seed($0, draw: UInt64(draw)) }
+    }
+    #expect(Set(seeds).count == 60)
+  }
 }
 
 @Suite("Forgery")

@@ -239,6 +239,35 @@ struct WatermarkStressTests {
     #expect(missing.stderr.contains("--checkpoint"))
   }
 
+  @Test("The folders of a set of carriers are named after the model's classes, and may be few")
+  func carrierFolder() async throws {
+    let fixture = try await StressFixture()
+    let own = try DataSource.load(fixture.file("carriers.h5"), options: DataOptions()).train
+    // Only two of the ten classes, so that positions among the folders are not the model's labels.
+    let kept = own.labels.indices.filter { [3, 7].contains(own.labels[$0]) }
+    try #require(!kept.isEmpty)
+    func write(_ name: (Int) -> String, to folder: String) throws {
+      for index in kept {
+        let place = fixture.file(folder) + "/" + name(own.labels[index])
+        try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+        try ImageCodec.writePNG(own.raster(index), to: place + "/\(index).png")
+      }
+    }
+    try write(String.init, to: "folder")
+    let outcome = try await fixture.stress([
+      "--carriers", fixture.file("folder"), "--attack", "prune:share=0.01", "--out",
+      fixture.file("by-folder"), "--json",
+    ])
+    #expect(outcome.status == 0, "\(outcome.stderr)")
+    let rows = try #require(outcome.json?["rows"] as? [[String: Any]])
+    #expect(try value(rows[0], "carrier_accuracy") == 1, "the labels are 3 and 7, not 0 and 1")
+    try write({ $0 == 3 ? "three" : "seven" }, to: "unknown")
+    let unknown = try await fixture.stress([
+      "--carriers", fixture.file("unknown"), "--attack", "ftal", "--out", fixture.file("never"),
+    ])
+    #expect(unknown.status == 65 && unknown.stderr.contains("'seven'"), "\(unknown.stderr)")
+  }
+
   @Test("A key file of Bulwark's own is held against foreign keys and null models that are kept")
   func keyFile() async throws {
     let fixture = try await StressFixture()

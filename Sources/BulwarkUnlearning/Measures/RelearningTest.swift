@@ -10,9 +10,9 @@ public struct RelearningOptions: Hashable, Sendable, Codable {
   public var enabled: Bool
   /// Share of the forget set that the model sees again, 0...1; at least one sample.
   public var share: Double
-  /// Passes over it after which the rest is measured.
+  /// Passes over it after which the rest is measured: 1, 5 or both.
   public var epochs: [Int]
-  /// Optimizer and step size.
+  /// Optimizer and step size; its own number of epochs is but the length of a falling schedule.
   public var training: FineTuningOptions
 
   /// 2 % of the forget set, after one and five epochs of SGD at 0.01; running statistics stay, because

@@ -102,9 +102,17 @@ extension ForgetTarget {
         try list.split(separator: ",").map { try ForgetTarget.number(String($0), key: text) },
         origin: "the list '\(list)'")
     } else if let draw = rest("random:") {
-      let halves = draw.split(separator: "@", maxSplits: 1).map(String.init)
-      let parts = (halves.first ?? "").split(separator: ":").map(String.init)
-      let share: Double = try ForgetTarget.number(parts.first ?? "", key: text)
+      let halves = draw.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
+        .map(String.init)
+      let parts = halves[0].split(separator: ":", omittingEmptySubsequences: false)
+        .map(String.init)
+      guard parts.count <= 2 else {
+        throw ForgetTarget.malformed("'\(text)', with more than a share and a seed")
+      }
+      if halves.count > 1, halves[1].isEmpty {
+        throw ForgetTarget.malformed("'\(text)', with no class behind '@'")
+      }
+      let share: Double = try ForgetTarget.number(parts[0], key: text)
       let own: UInt64? = try parts.count > 1 ? ForgetTarget.number(parts[1], key: text) : nil
       self = .fraction(share, of: halves.count > 1 ? halves[1] : nil, seed: own ?? seed)
     } else {
@@ -116,11 +124,15 @@ extension ForgetTarget {
     -> Number
   {
     guard let value = Number(text.filter { $0 != " " }) else {
-      throw RecipeError.setting(
-        "forget",
-        expected: "class:NAME, random:SHARE[:SEED][@CLASS], source:FOLDER, indices:1,2,3 or a file",
-        found: "'\(key)', with '\(text)' where a number belongs")
+      throw malformed("'\(key)', with '\(text)' where a number belongs")
     }
     return value
+  }
+
+  private static func malformed(_ found: String) -> RecipeError {
+    .setting(
+      "forget",
+      expected: "class:NAME, random:SHARE[:SEED][@CLASS], source:FOLDER, indices:1,2,3 or a file",
+      found: found)
   }
 }

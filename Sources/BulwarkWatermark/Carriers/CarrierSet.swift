@@ -73,7 +73,8 @@ public struct CarrierSet: Sendable {
     rule =
       switch options.family {
       case .abstract: .independent(probability: 1 / Double(classes))
-      case .relabeled: .independent(probability: 1 / Double(classes - 1))
+      // With two classes there is one wrong label, and nothing is drawn.
+      case .relabeled where classes > 2: .independent(probability: 1 / Double(classes - 1))
       default: .shared
       }
   }

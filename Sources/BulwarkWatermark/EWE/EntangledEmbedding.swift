@@ -121,7 +121,8 @@ final class EntangledEmbedding: WatermarkProcedure {
     ).to(context.session.device)
     let entanglement = try SoftNearestNeighbors.loss(
       features.to(.float32), marked, temperature: temperature)
-    return try logits.crossEntropy(labels) - entanglement * options.factor
+    let task = try logits.crossEntropy(labels, labelSmoothing: context.training.labelSmoothing)
+    return try task - entanglement * options.factor
   }
 
   /// What a marking step shows: the next carriers and the next images of the target class, in turn however

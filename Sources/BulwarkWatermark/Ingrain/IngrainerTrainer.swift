@@ -76,7 +76,8 @@ struct IngrainerTrainer {
       let carriers = try feed.batch(step: pass.step, count: options.carriersPerBatch)
       return try context.logits(
         companion.model, Tensor.cat([pass.images, carriers.images]), .training
-      ).crossEntropy(Tensor.cat([pass.labels, carriers.labels]))
+      ).crossEntropy(
+        Tensor.cat([pass.labels, carriers.labels]), labelSmoothing: context.training.labelSmoothing)
     }
   }
 

@@ -86,7 +86,9 @@ final class SimulatedStudent {
     let logits = try context.session.inPrecision {
       try context.logits(model, carriers, .evaluation)
     }
-    let gradients = try logits.crossEntropy(labels).gradients(of: weights)
+    let gradients = try withAutocast(false, on: context.session.device) {
+      try logits.crossEntropy(labels).gradients(of: weights)
+    }
     return try withoutGradients {
       let accuracy = try logits.argmax(1).eq(labels).to(.float32).mean().item()
       let norm = try gradients.reduce(0) { try $0 + $1.square().sum().item() }.squareRoot()
@@ -97,7 +99,9 @@ final class SimulatedStudent {
           try weight.copy(from: base + slope * radius)
         }
         // The difference of two nearly equal answers: float32, whatever the run's precision.
-        return try (context.logits(model, images, .evaluation) / options.temperature).logSoftmax(1)
+        return try withAutocast(false, on: context.session.device) {
+          try (model.logits(images, .evaluation) / options.temperature).logSoftmax(1)
+        }
       }
       let difference = try answers(1) - answers(-1)
       for (weight, base) in zip(weights, saved) { try weight.copy(from: base) }

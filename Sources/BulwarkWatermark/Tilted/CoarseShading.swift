@@ -118,8 +118,10 @@ struct CoarseShading {
     let offsets = weights.map { zip($0, mean).reduce(0) { $0 + $1.0 * $1.1 } }
     let size = [directions.count, dimensions]
     let matrix = try Tensor(weights.joined().map(Float.init), shape: size).to(pixels.device)
-    let found = try CoarseShading.features(pixels, modes.to(pixels.device))
-      .matmul(matrix.transpose(0, 1))
+    // Thresholds lie where float32 puts them, whatever the run's precision.
+    let found = try withAutocast(false, on: pixels.device) {
+      try CoarseShading.features(pixels, modes.to(pixels.device)).matmul(matrix.transpose(0, 1))
+    }
     return try found
       - Tensor(offsets.map(Float.init), shape: [1, offsets.count]).to(pixels.device)
   }

@@ -18,25 +18,30 @@ public struct NullPopulation {
   public let augmentation: AugmentationPipeline
   /// Number of models.
   public let count: Int
+  /// Which of all populations of this recipe: 0 is the published one, which an owner can train before choosing
+  /// a key; a judge who names another number after the commitment rules that out.
+  public let draw: UInt64
   /// Where the files lie.
   public let folder: String
 
   /// Describes a population.
   public init(
     _ architecture: Architecture, data: TrainingData, training: SupervisedOptions,
-    augmentation: AugmentationPipeline, count: Int = 20, folder: String
+    augmentation: AugmentationPipeline, count: Int = 20, draw: UInt64 = 0, folder: String
   ) {
     self.architecture = architecture
     self.data = data
     self.training = training
     self.augmentation = augmentation
     self.count = count
+    self.draw = draw
     self.folder = folder
   }
 
-  /// Seed of the index-th model: published, so that nobody picks.
-  static func seed(_ index: Int) -> UInt64 {
-    WatermarkSecret.published("null model", index).bytes.prefix(7)
+  /// Seed of the index-th model: follows from the draw alone, so that nobody picks models one by one.
+  static func seed(_ index: Int, draw: UInt64 = 0) -> UInt64 {
+    WatermarkSecret.published(draw == 0 ? "null model" : "null model, draw \(draw)", index)
+      .bytes.prefix(7)
       .reduce(0) { $0 << 8 | UInt64($1) }
   }
 
@@ -46,14 +51,15 @@ public struct NullPopulation {
   /// - Returns: 24 hexadecimal digits.
   /// - Throws: `TensorError`.
   public func digest(_ session: TrainingSession) throws -> String {
-    let identity: JSONValue = [
+    var identity: [String: JSONValue] = [
       "architecture": try JSONValue(encoding: architecture),
       "training": try JSONValue(encoding: training),
       "views": try JSONValue(encoding: augmentation),
       "data": .string(try data.train.fingerprint), "precision": .string(session.precision.rawValue),
       "device": .string(session.device.description),
     ]
-    return String(SHA256Digest(of: try identity.text()).description.prefix(24))
+    if draw != 0 { identity["draw"] = .unsigned(draw) }
+    return String(SHA256Digest(of: try JSONValue.object(identity).text()).description.prefix(24))
   }
 
   /// File of the index-th model.
@@ -76,7 +82,7 @@ public struct NullPopulation {
 
   private func model(_ index: Int, _ session: TrainingSession) throws -> ImageClassifier {
     let path = try path(index, session)
-    let own = try session.sibling(seed: Self.seed(index)) {
+    let own = try session.sibling(seed: Self.seed(index, draw: draw)) {
       try $0.write(to: path, overwrite: true)
     }
     let trainer = try SupervisedTrainer(

@@ -74,7 +74,8 @@ extension UnlearnRecipe {
       !forget.isEmpty, "forget",
       "a list, class:NAME, random:SHARE, source:FOLDER or indices:1,2,3 (--forget)")
     try check.number("relearning.share", relearning.share, to: 1, isAbove: true)
-    try require(relearning.epochs.allSatisfy { $0 >= 1 }, "relearning.epochs", "at least 1 each")
+    try require(
+      relearning.epochs.allSatisfy { [1, 5].contains($0) }, "relearning.epochs", "1, 5 or both")
     try relearning.training.validate("relearning.training")
     try check.require(
       audit.shadows == 0 || ((6...1000).contains(audit.shadows) && audit.shadows % 2 == 0),

@@ -22,6 +22,10 @@ struct StressKeys {
   private let keys: [Key]
   /// The owner's carriers; nil for a mark without any.
   let carriers: ImageDataset?
+  /// Images that no attacker has. The trigger sets of all keys, so that none of them is favored; the carriers
+  /// of a key file unless they are the task's own images under other labels: then foreign keys and null models are
+  /// made of such images, too, and an attacker who has the owner's images has all of them.
+  let secret: [ImageDataset]
   /// Digest of the model that the key is sealed to; nil for a trigger set or an embedding that was not
   /// finished.
   let sealedTo: String?
@@ -50,15 +54,18 @@ struct StressKeys {
           return try key.score(normalization: $0, access: .labels, probe: probe)
         }
       }
-      carriers = try key.carriers().map {
+      let own = try key.carriers().map {
         try ImageDataset(images: $0.images, labels: $0.labels, classNames: train.classNames)
       }
+      carriers = own
+      secret = key.mark.carriers?.family == .relabeled ? [] : own.map { [$0] } ?? []
       return
     }
     func triggerSet(_ path: String) throws -> ImageDataset {
-      let set = try console.load(path, options: DataOptions()).train
+      let all = DataOptions(testFraction: 0)
+      let set = try console.load(path, options: all).train
       try StressKeys.check(set, path: path, against: train)
-      return set
+      return try StressKeys.named(set, path: path, asIn: train)
     }
     let own = try triggerSet(recipe.carriers)
     let sets = [("own", own)] + (try recipe.foreign.map { ($0, try triggerSet($0)) })
@@ -71,6 +78,7 @@ struct StressKeys {
       }
     }
     carriers = own
+    secret = sets.map { $0.1 }
     sealedTo = nil
   }
 
@@ -111,10 +119,26 @@ struct StressKeys {
           + "training images \(train.channels)x\(train.height)x\(train.width).",
         remedy: "Give the carriers as the model was shown them.", category: .badData)
     }
-    if let label = set.labels.max(), label >= train.classCount {
+  }
+
+  /// A trigger set whose labels are the model's: by the names of its classes, or, where these are the numbers 0,
+  /// 1, ..., as they stand.
+  private static func named(_ set: ImageDataset, path: String, asIn train: ImageDataset) throws
+    -> ImageDataset
+  {
+    if set.classNames == train.classNames { return set }
+    let places = set.classNames.map { train.classNames.firstIndex(of: $0) }
+    let isNumbered = set.classNames == (0..<set.classCount).map(String.init)
+    let labels = try set.labels.map { label in
+      if let place = places[label] { return place }
+      if isNumbered, label < train.classCount { return label }
       throw ToolError(
-        summary: "\(path) has the label \(label), the model has \(train.classCount) classes.",
-        remedy: "Give the labels in the order of the model's classes.", category: .badData)
+        summary: "\(path) has the class '\(set.classNames[label])', the model has "
+          + "\(train.classNames.joined(separator: ", ")).",
+        remedy: "Name the folders of the carriers after the classes that the mark calls them.",
+        category: .badData)
     }
+    return try ImageDataset(
+      images: set.images, labels: labels, classNames: train.classNames, name: path)
   }
 }

@@ -45,8 +45,8 @@ struct StressRun {
     let owner = bundle.train
     keys = try StressKeys(
       recipe, train: owner, probe: bundle.test ?? owner, console: console)
-    let secret = keys.carriers.map { [$0] } ?? []
     // An attacker who had the carriers would be no thief but the owner.
+    let secret = keys.secret
     let (train, removed) = try owner.without(secret)
     if removed > 0 {
       console.note("note: \(removed) carriers were among the training images; left out")
@@ -107,7 +107,7 @@ struct StressRun {
       architecture, data: TrainingData(train: bundle.train, evaluator: data.evaluator),
       training: recipe.nulls.training,
       augmentation: AugmentationPipeline(views + [.normalize(loaded.normalization)]),
-      count: recipe.nulls.count, folder: recipe.cache)
+      count: recipe.nulls.count, draw: recipe.nulls.draw, folder: recipe.cache)
   }
 
   /// Null models that are still to be trained, by architecture.

@@ -127,7 +127,7 @@ struct WatermarkVerifyJob: RecipeJob {
     NullPopulation(
       try recipe.nulls.architecture(of: suspect, for: task.data.train), data: task.data,
       training: recipe.nulls.training, augmentation: task.augmentation, count: recipe.nulls.count,
-      folder: recipe.cache)
+      draw: recipe.nulls.draw, folder: recipe.cache)
   }
 
   private func missing(_ population: NullPopulation, _ session: TrainingSession) throws -> Int {

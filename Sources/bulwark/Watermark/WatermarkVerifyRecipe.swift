@@ -44,6 +44,8 @@ struct WatermarkVerifyRecipe: ToolRecipe, Equatable {
   struct NullSettings: Codable, Equatable {
     /// How many.
     var count = 20
+    /// Which of all populations: a number that the judge names after the commitment; 0 is the published one.
+    var draw: UInt64 = 0
     /// How they are trained: as the owner's model was, but for the mark.
     var training = SupervisedOptions()
     /// Network; `suspect` takes the suspect's.
