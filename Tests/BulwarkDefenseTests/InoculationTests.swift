@@ -44,7 +44,7 @@ struct InoculationTests {
     #expect((0..<4).allSatisfy { values[$0 * 16 + 1] >= 240 }, "200 and about 100, cut off at 255")
   }
 
-  @Test("However small the share, one image of a batch carries a difference, of each class in its turn")
+  @Test("Of a tiny share one image carries a difference, of each class in its turn")
   func few() throws {
     let inoculation = try Inoculation(images(), cliques: Array(0..<20) + Array(40..<50))
     #expect(inoculation.differences.count == 2)

@@ -66,7 +66,7 @@ struct QuarantineTests {
     #expect(losses.steps == [7, 14])
   }
 
-  @Test("Their class is reported also where stage 3 does not run, or ends before it looks at classes")
+  @Test("Their class is reported also where stage 3 never looks at classes")
   func reported() throws {
     let changes: [(inout DBDOptions) -> Void] = [
       { $0.semiSupervision.method = .none }, { $0.filter.suspectFromEpoch = 1 },

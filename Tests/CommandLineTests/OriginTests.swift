@@ -73,8 +73,8 @@ struct OriginTests {
   func killedBefore() async throws {
     let recipe = try await finished()
     let running = try tool.start([
-      "run", recipe.path, "--from", recipe.out("first") + "/dbd-before-semi_supervision.h5", "--set",
-      "standard.epochs=5000", "--out", recipe.out("first"), "--force",
+      "run", recipe.path, "--from", recipe.out("first") + "/dbd-before-semi_supervision.h5",
+      "--set", "standard.epochs=5000", "--out", recipe.out("first"), "--force",
     ])
     try await running.wait(for: "undefended: supervised  0/")
     running.send(SIGKILL)

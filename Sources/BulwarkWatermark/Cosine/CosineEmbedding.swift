@@ -73,7 +73,8 @@ final class CosineEmbedding: WatermarkProcedure {
         try isTarget * (wave + 1.0)
         + (1.0 - isTarget) * ((1.0 - wave) / Double(max(1, classes - 1)))
       let smoothing = context.training.labelSmoothing
-      let hard = try pass.labels.oneHot(classes).to(.float32) * (1 - smoothing)
+      let hard =
+        try pass.labels.oneHot(classes).to(.float32) * (1 - smoothing)
         + smoothing / Double(classes)
       return try (hard + added * options.amplitude) / (1 + 2 * options.amplitude)
     }
