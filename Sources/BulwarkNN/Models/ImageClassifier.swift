@@ -4,8 +4,17 @@ import BulwarkTensor
 public protocol Backbone {
   /// Length of a feature vector.
   var featureCount: Int { get }
+  /// The parts that follow each other; the first takes images [N, C, H, W], float32, normalized.
+  var parts: [BackbonePart] { get }
+  /// Features [N, featureCount] of what the last part gives.
+  func pooled(_ maps: Tensor) throws -> Tensor
+}
+
+extension Backbone {
   /// Features [N, featureCount] of images [N, C, H, W], float32, normalized.
-  func features(_ images: Tensor, _ mode: Mode) throws -> Tensor
+  public func features(_ images: Tensor, _ mode: Mode) throws -> Tensor {
+    try pooled(parts.reduce(images) { try $1.body($0, mode) })
+  }
 }
 
 /// A backbone with a linear head, and their tensors under torchvision's names.

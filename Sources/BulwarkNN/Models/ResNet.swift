@@ -10,41 +10,38 @@ import BulwarkTensor
 /// normalization (option B), as in every other network here; the paper's CIFAR networks pad with
 /// zeros (option A), which has no parameters and the same accuracy within its noise.
 struct ResNet: Backbone {
-  let stem: Conv2d
-  let stemNorm: BatchNorm
-  let pools: Bool
-  let blocks: [BasicBlock]
+  let parts: [BackbonePart]
   let featureCount: Int
 
   init(_ path: ParameterPath, _ architecture: Architecture, blocks counts: [Int]) throws {
     let width = architecture.width
-    pools = architecture.stem == .imageNet
-    stem = try Conv2d(
+    let pools = architecture.stem == .imageNet
+    let stem = try Conv2d(
       path / "conv1", in: architecture.channels, out: width, kernel: pools ? 7 : 3,
       stride: pools ? 2 : 1, padding: pools ? 3 : 1)
-    stemNorm = try BatchNorm(path / "bn1", channels: width)
-    var blocks: [BasicBlock] = []
+    let stemNorm = try BatchNorm(path / "bn1", channels: width)
+    var parts = [
+      BackbonePart("conv1", layers: ["conv1", "bn1"]) { images, mode in
+        let x = try stemNorm(stem(images), mode, relu: true)
+        return pools ? try x.maxPool2d(kernel: 3, stride: 2, padding: 1) : x
+      }
+    ]
     var input = width
     for (stage, count) in counts.enumerated() {
-      let output = width << stage
-      for index in 0..<count {
-        blocks.append(
-          try BasicBlock(
-            path / "layer\(stage + 1)" / index, in: input, out: output,
-            stride: stage > 0 && index == 0 ? 2 : 1))
-        input = output
+      let (name, output) = ("layer\(stage + 1)", width << stage)
+      let blocks = try (0..<count).map { index in
+        defer { input = output }
+        return try BasicBlock(
+          path / name / index, in: input, out: output, stride: stage > 0 && index == 0 ? 2 : 1)
       }
+      parts.append(
+        BackbonePart(name) { x, mode in try blocks.reduce(x) { try $1($0, mode) } })
     }
-    self.blocks = blocks
+    self.parts = parts
     featureCount = input
   }
 
-  func features(_ images: Tensor, _ mode: Mode) throws -> Tensor {
-    var x = try stemNorm(stem(images), mode, relu: true)
-    if pools { x = try x.maxPool2d(kernel: 3, stride: 2, padding: 1) }
-    for block in blocks { x = try block(x, mode) }
-    return try x.mean([2, 3])
-  }
+  func pooled(_ maps: Tensor) throws -> Tensor { try maps.mean([2, 3]) }
 }
 
 /// Two 3×3 convolutions and a shortcut; a 1×1 convolution where the shape changes.

@@ -6,28 +6,34 @@ import BulwarkTensor
 /// 7×7 average pooling and `classifier.0`, `.3`, `.6`. Deviation: torchvision's dropout between
 /// those three layers is left out, which changes nothing in evaluation.
 struct VGG: Backbone {
-  let layers: [(Conv2d, BatchNorm)?]
+  let parts: [BackbonePart]
   let hidden: [Linear]
   let featureCount: Int
 
   init(_ path: ParameterPath, _ architecture: Architecture, stages: [Int]) throws {
-    var layers: [(Conv2d, BatchNorm)?] = []
+    var parts: [BackbonePart] = []
     var position = 0
     var input = architecture.channels
     for (stage, count) in stages.enumerated() {
       let output = architecture.width << min(stage, 3)
-      for _ in 0..<count {
+      for index in 0..<count {
+        let (name, normName) = ("features.\(position)", "features.\(position + 1)")
+        let pools = index + 1 == count
         let conv = try Conv2d(
           path / "features" / position, in: input, out: output, kernel: 3, padding: 1, bias: true)
         try withoutGradients { try conv.bias?.fill(0) }
-        layers.append((conv, try BatchNorm(path / "features" / (position + 1), channels: output)))
+        let norm = try BatchNorm(path / "features" / (position + 1), channels: output)
+        parts.append(
+          BackbonePart(name, layers: [name, normName]) { x, mode in
+            let maps = try norm(conv(x), mode, relu: true)
+            return pools ? try maps.maxPool2d(kernel: 2, stride: 2) : maps
+          })
         input = output
         position += 3
       }
-      layers.append(nil)
       position += 1
     }
-    self.layers = layers
+    self.parts = parts
     switch architecture.stem {
     case .cifar:
       hidden = []
@@ -43,17 +49,10 @@ struct VGG: Backbone {
     }
   }
 
-  func features(_ images: Tensor, _ mode: Mode) throws -> Tensor {
-    var x = images
-    for layer in layers {
-      if let (conv, norm) = layer {
-        x = try norm(conv(x), mode, relu: true)
-      } else {
-        x = try x.maxPool2d(kernel: 2, stride: 2)
-      }
-    }
-    if hidden.isEmpty { return try x.mean([2, 3]) }
-    x = try x.adaptiveAveragePool2d(height: 7, width: 7).contiguous().reshape([x.shape[0], -1])
+  func pooled(_ maps: Tensor) throws -> Tensor {
+    if hidden.isEmpty { return try maps.mean([2, 3]) }
+    var x = try maps.adaptiveAveragePool2d(height: 7, width: 7).contiguous()
+      .reshape([maps.shape[0], -1])
     for layer in hidden { x = try layer(x).relu() }
     return x
   }

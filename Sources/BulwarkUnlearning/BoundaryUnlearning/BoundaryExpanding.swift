@@ -55,7 +55,6 @@ final class BoundaryExpanding: UniformProcedure {
     let batch = try walk.batch(step: step)
     let images = try descent.images(batch.images, step: step, "forget")
     let model = context.model
-    let mode: Mode = options.training.frozenStatistics ? .evaluation : .training
     let outside = try Tensor(
       [Int](repeating: context.train.classCount, count: batch.indices.count)
     ).to(context.session.device)
@@ -63,7 +62,7 @@ final class BoundaryExpanding: UniformProcedure {
       epoch: Double(step) / Double(stepsPerEpoch), clear: [extra]
     ) {
       try context.session.inPrecision {
-        let features = try model.features(images, mode)
+        let features = try descent.features(images)
         return try Tensor.cat(
           [model.head(features).to(.float32), row(features).to(.float32)], dim: 1)
       }.crossEntropy(outside)

@@ -41,10 +41,9 @@ final class FineTuning: UniformProcedure {
 
   func step(_ step: Int) throws -> StepOutcome {
     let batch = try walk.batch(step: step)
-    let images = try descent.images(batch.images, step: step, "retain")
     let labels = try batch.labels.to(context.session.device)
     let loss = try descent.descend(epoch: Double(step) / Double(stepsPerEpoch)) {
-      let loss = try descent.logits(images).crossEntropy(labels)
+      let loss = try descent.logits(of: batch, step: step, "retain").crossEntropy(labels)
       guard let extra = try penalty?(step / stepsPerEpoch) else { return loss }
       return try loss + extra
     }

@@ -34,10 +34,9 @@ final class GradientAscent: UniformProcedure {
 
   func step(_ step: Int) throws -> StepOutcome {
     let batch = try walk.batch(step: step)
-    let images = try descent.images(batch.images, step: step, "forget")
     let labels = try batch.labels.to(context.session.device)
     let loss = try descent.descend(epoch: Double(step) / Double(stepsPerEpoch)) {
-      try -descent.logits(images).crossEntropy(labels)
+      try -descent.logits(of: batch, step: step, "forget").crossEntropy(labels)
     }
     return StepOutcome(loss: loss, samples: batch.indices.count)
   }

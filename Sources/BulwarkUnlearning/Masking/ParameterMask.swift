@@ -24,6 +24,26 @@ public struct ParameterMask: Sendable {
     tensors = StateDict(try scores.map { ($0.name, try cut.mask(of: $0.tensor)) })
   }
 
+  /// Keeps all of these weights.
+  ///
+  /// - Parameter parameters: any tensors of theirs; only names and shapes count.
+  /// - Throws: `TensorError`.
+  public init(keepingAll parameters: [(name: String, tensor: Tensor)]) throws {
+    tensors = StateDict(
+      try parameters.map { ($0.name, try Tensor.ones($0.tensor.shape).to(.bool)) })
+  }
+
+  /// The mask with further weights, none of which may move.
+  ///
+  /// - Parameter parameters: any tensors of theirs; only names and shapes count.
+  /// - Throws: `TensorError`.
+  public func freezing(_ parameters: [(name: String, tensor: Tensor)]) throws -> ParameterMask {
+    ParameterMask(
+      StateDict(
+        try parameters.map { ($0.name, try Tensor.zeros($0.tensor.shape).to(.bool)) }
+          + tensors.map { ($0.name, $0.tensor) }))
+  }
+
   /// Takes a mask from a checkpoint.
   public init(_ tensors: StateDict) { self.tensors = tensors }
 

@@ -69,6 +69,8 @@ public final class Unlearner: UnlearningRun {
   let method: UnlearningMethod
   let options: UnlearningOptions
   let maskOptions: MaskOptions
+  /// Where the part of the network begins that may move; nil for the whole.
+  let cut: String?
   let original: Checkpoint
   let originalDigest: String
   let input: UnlearningInput
@@ -103,7 +105,11 @@ public final class Unlearner: UnlearningRun {
     self.input = input
     self.session = session
     model = try ImageClassifier.restored(from: original, device: session.device)
+    cut = try mask.cut(in: model)
     history = MetricHistory(original.history)
+    for entry in model.state.parameters where isFrozen(entry) {
+      try entry.tensor.setRequiresGradient(false)
+    }
   }
 
   /// The kind of mask that is used.
@@ -134,15 +140,25 @@ public final class Unlearner: UnlearningRun {
   }
 
   private func findMask() throws {
-    guard maskKind != .none else { return }
+    guard maskKind != .none || cut != nil else { return }
     session.tell(.stage(name: "saliency_mask", step: 0, steps: 1))
     let key = session.key.stream("mask")
+    func named(_ entries: [ParameterStore.Entry]) -> [(name: String, tensor: Tensor)] {
+      entries.map { (name: $0.name, tensor: $0.tensor) }
+    }
+    let movable = named(model.state.parameters.filter { !isFrozen($0) })
     // Only the shapes count for a random mask, and the weights have them too.
-    let scores =
-      try maskKind == .random
-      ? model.state.parameters.map { (name: $0.name, tensor: $0.tensor) } : gradients(key)
-    mask = try SaliencyMask.mask(
-      maskKind, ratio: maskOptions.ratio, gradients: scores, key: key.stream("random"))
+    let scores = try [.random, .none].contains(maskKind) ? movable : gradients(key)
+    let chosen =
+      try SaliencyMask.mask(
+        maskKind, ratio: maskOptions.ratio, gradients: scores, key: key.stream("random"))
+      ?? ParameterMask(keepingAll: movable)
+    mask = try chosen.freezing(named(model.state.parameters.filter(isFrozen)))
+  }
+
+  /// Whether a weight lies before the part of the network that may move.
+  private func isFrozen(_ entry: ParameterStore.Entry) -> Bool {
+    cut.map { model.isBefore(entry.name, cut: $0) } ?? false
   }
 
   /// The summed gradients on the forget set, or on the part of it that the mask's settings ask for.
@@ -187,7 +203,8 @@ public final class Unlearner: UnlearningRun {
 
   func context() -> UnlearningContext {
     UnlearningContext(
-      model: model, original: original.weights, input: input, session: session, mask: mask)
+      model: model, original: original.weights, input: input, session: session, mask: mask,
+      cut: cut)
   }
 
   /// Makes sure that a checkpoint was trained on these data, as far as it says on which it was.

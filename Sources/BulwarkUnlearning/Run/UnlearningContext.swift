@@ -14,16 +14,21 @@ final class UnlearningContext {
   let session: TrainingSession
   /// The weights that may move; nil for all.
   let mask: ParameterMask?
+  /// Where the part of the network begins that may move; nil for the whole.
+  let cut: String?
+  /// What arrives at the cut for each training sample, once it was asked for.
+  private var arrivals: Tensor?
 
   init(
     model: ImageClassifier, original: StateDict, input: UnlearningInput, session: TrainingSession,
-    mask: ParameterMask?
+    mask: ParameterMask?, cut: String? = nil
   ) {
     self.model = model
     self.original = original
     self.input = input
     self.session = session
     self.mask = mask
+    self.cut = cut
   }
 
   var train: ImageDataset { input.train }
@@ -49,7 +54,9 @@ final class UnlearningContext {
   /// An optimizer over the model's weights that respects the mask.
   func masked(_ optimizer: any Optimizer) throws -> any Optimizer {
     guard let mask else { return optimizer }
-    return try MaskedOptimizer(optimizer, parameters: model.state.parameters, mask: mask)
+    // What lies before a cut has no gradients, and no optimizer touches it.
+    let moving = try model.state.parameters.filter { try $0.tensor.requiresGradient }
+    return try MaskedOptimizer(optimizer, parameters: moving, mask: mask)
   }
 
   /// SGD over the model's weights, and over `further` ones that no mask covers.
@@ -76,6 +83,36 @@ final class UnlearningContext {
       return try input.normalization.prepare(pixels, on: session.device)
     }
     return try input.augmentation.apply(pixels, key: key)
+  }
+
+  /// What arrives at a cut for training samples without random views, computed once for all of them: N times
+  /// the size of one sample's activations (ResNet-18 at width 16, before `layer4`, 32×32 images: 16 KB).
+  ///
+  /// - Parameters:
+  ///   - indices: of the samples.
+  ///   - cut: of the network.
+  /// - Returns: [samples, channels, rows, columns], on the run's device.
+  /// - Throws: `TensorError`.
+  func activations(of indices: [Int], before cut: String) throws -> Tensor {
+    let all: Tensor
+    if let known = arrivals {
+      all = known
+    } else {
+      let batches = try stride(from: 0, to: train.count, by: 250).map { start in
+        let batch = try train.batch(Array(start..<min(start + 250, train.count)))
+        return try activations(images(batch.images, augment: false, key: key), before: cut)
+      }
+      all = try Tensor.cat(batches)
+      arrivals = all
+    }
+    return try all.indexSelect(0, Tensor(indices).to(session.device))
+  }
+
+  /// What arrives at a cut for images, [B, C, H, W], normalized.
+  func activations(_ images: Tensor, before cut: String) throws -> Tensor {
+    try withoutGradients {
+      try session.inPrecision { try model.activations(images, before: cut) }
+    }
   }
 
   /// The sum of the cross-entropies' gradients over some samples, in evaluation mode and without

@@ -1,3 +1,4 @@
+import BulwarkData
 import BulwarkNN
 import BulwarkStore
 import BulwarkTensor
@@ -80,11 +81,30 @@ final class Descent {
 
   /// Logits [B, classes], float32, of the model that is unlearned.
   func logits(_ images: Tensor) throws -> Tensor {
-    try context.session.inPrecision {
-      try context.model.logits(images, options.frozenStatistics ? .evaluation : .training)
-        .to(.float32)
+    try context.session.inPrecision { try context.model.head(features(images)).to(.float32) }
+  }
+
+  /// Features [B, D] of the model that is unlearned, in the precision that is set around the call.
+  func features(_ images: Tensor) throws -> Tensor {
+    guard let cut = context.cut else { return try context.model.features(images, mode) }
+    return try context.model.features(
+      activations: context.activations(images, before: cut), from: cut, mode)
+  }
+
+  /// Logits of training samples in the views of a step; what arrives at a cut is taken from memory where there
+  /// are no random views. `purpose` keeps batches of one step apart.
+  func logits(of batch: ImageDataset.Batch, step: Int, _ purpose: String) throws -> Tensor {
+    guard let cut = context.cut, !options.augment || context.input.views.isEmpty else {
+      return try logits(images(batch.images, step: step, purpose))
+    }
+    let arrivals = try context.activations(of: batch.indices, before: cut)
+    return try context.session.inPrecision {
+      let features = try context.model.features(activations: arrivals, from: cut, mode)
+      return try context.model.head(features).to(.float32)
     }
   }
+
+  private var mode: Mode { options.frozenStatistics ? .evaluation : .training }
 
   /// Descends a loss by one step at time `epoch` of the schedule.
   ///

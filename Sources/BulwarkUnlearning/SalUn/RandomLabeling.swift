@@ -81,10 +81,9 @@ final class RandomLabeling: UniformProcedure {
     let epoch = step / stepsPerEpoch
     let (indices, labels) = try batch(epoch: epoch, within: step % stepsPerEpoch, step: step)
     let batch = try context.train.batch(indices)
-    let images = try descent.images(batch.images, step: step, "all")
     let targets = try Tensor(labels).to(context.session.device)
     let loss = try descent.descend(epoch: Double(step) / Double(stepsPerEpoch)) {
-      try descent.logits(images).crossEntropy(targets)
+      try descent.logits(of: batch, step: step, "all").crossEntropy(targets)
     }
     return StepOutcome(loss: loss, samples: indices.count)
   }

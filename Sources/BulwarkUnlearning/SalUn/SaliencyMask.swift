@@ -30,17 +30,22 @@ public struct MaskOptions: Hashable, Sendable, Codable {
   /// How many samples of the forget set the gradients are taken of, drawn at random, so that the mask of a
   /// large set costs no more than that of a small one; 0 takes all, as the official code does.
   public var samples: Int
+  /// First part of the network whose weights may move (`ImageClassifier.cuts`); empty for all, as in the
+  /// official code. What lies before it stays as it was, running statistics included, and N counts the rest.
+  /// Where training images have no random views, what arrives at that part is computed once.
+  public var from: String
 
   /// The official settings: half of the weights, batches of 256, augmented images, the whole forget set.
   public init(
     kind: Kind = .automatic, ratio: Double = 0.5, batchSize: Int = 256, augment: Bool = true,
-    samples: Int = 0
+    samples: Int = 0, from: String = ""
   ) {
     self.kind = kind
     self.ratio = ratio
     self.batchSize = batchSize
     self.augment = augment
     self.samples = samples
+    self.from = from
   }
 
   /// The samples that the gradients are taken of.
@@ -53,6 +58,19 @@ public struct MaskOptions: Hashable, Sendable, Codable {
   func members(_ forget: [Int], key: RandomKey) throws -> [Int] {
     guard samples > 0, samples < forget.count else { return forget }
     return try key.permutation(forget.count).integers().prefix(samples).map { forget[$0] }.sorted()
+  }
+
+  /// The cut that the settings name in a network.
+  ///
+  /// - Returns: nil for none.
+  /// - Throws: `RecipeError.setting` naming the cuts that there are.
+  func cut(in model: ImageClassifier) throws -> String? {
+    guard !from.isEmpty else { return nil }
+    guard model.cuts.contains(from) else {
+      throw RecipeError.setting(
+        "mask.from", expected: "one of \(model.cuts.joined(separator: ", "))", found: from)
+    }
+    return from
   }
 
   /// Checks ratio, batch size and number of samples.
@@ -84,7 +102,7 @@ public enum SaliencyMask {
   ///   - key: of the order.
   ///   - session: device and precision.
   ///   - input: makes the model's input of a batch of stored pixels, given the batch's number.
-  /// - Returns: one float32 CPU tensor for each trainable parameter.
+  /// - Returns: one float32 CPU tensor for each trainable parameter that has gradients.
   /// - Throws: `TensorError`.
   static func gradients(
     _ model: ImageClassifier, _ train: ImageDataset, members: [Int], batchSize: Int, key: RandomKey,
@@ -102,7 +120,7 @@ public enum SaliencyMask {
       // Gradients add up from batch to batch.
       try loss.backward()
     }
-    let sums = try model.state.parameters.map { entry in
+    let sums = try model.state.parameters.filter { try $0.tensor.requiresGradient }.map { entry in
       (
         name: entry.name,
         tensor: try entry.tensor.gradient()?.to(.cpu).contiguous().clone()
