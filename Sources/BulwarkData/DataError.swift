@@ -102,9 +102,11 @@ extension DataError {
       return "Add images, remove the folder, or leave out empty classes with --skip-bad."
     case .noImages:
       return "Give a folder with train/<class>/*.jpg|png, <class>/*.jpg|png, or known binaries."
-    case .mixedChannels: return "Choose one with --channels 1 or --channels 3."
+    case .mixedChannels:
+      return "Choose one with --channels 1 or 3 (with a recipe or --set: data.channels)."
     case .mixedSizes:
-      return "Give --image-size N: the shorter side is scaled to N and the middle N x N is kept."
+      return "Give --image-size N (with a recipe or --set: data.image_size): the shorter side is "
+        + "scaled to N and the middle N x N is kept."
     case .unknownKind: return "Give the kind with --data-kind (\(DataKind.listing))."
     case .unsupported(_, _, let remedy): return remedy
     case .inconsistent: return "Download or write the data set again."

@@ -315,6 +315,40 @@ struct FileCommandTests {
     #expect(other.status == 65)
   }
 
+  @Test(
+    "A normalization inside the network becomes the checkpoint's; unnamed classes fit any names")
+  func importedNormalization() async throws {
+    let folder = try TemporaryFolder()
+    try writeCheckpoint(to: folder.file("model.h5"))
+    let layers = try Checkpoint.weights(of: folder.file("model.h5"))
+    try Safetensors.write(
+      StateDict(
+        layers.map { ($0.name, $0.tensor) } + [
+          ("normalize.mean", try Tensor([Float(0.25)], shape: [1])),
+          ("normalize.std", try Tensor([Float(0.5)], shape: [1])),
+        ]), to: folder.file("w.safetensors"))
+    func run(_ arguments: String...) async throws -> Tool.Outcome {
+      try await tool.start(
+        [
+          "checkpoint", "import", folder.file("w.safetensors"), "--model", "small_cnn", "--width",
+          "4", "--classes", "10", "--channels", "1",
+        ] + arguments
+      ).outcome()
+    }
+    let outcome = try await run("--out", folder.file("back.h5"))
+    #expect(outcome.status == 0, "\(outcome.stderr)")
+    let back = try Checkpoint(reading: folder.file("back.h5"))
+    #expect(back.normalization == .init(mean: [0.25], std: [0.5]))
+    #expect(back.weights.names.sorted() == layers.names.sorted())
+    let told = try await run("--out", folder.file("told.h5"), "--mean", "0.3", "--std", "0.4")
+    #expect(told.status == 0, "\(told.stderr)")
+    let own = try Checkpoint(reading: folder.file("told.h5")).normalization
+    #expect(own == .init(mean: [0.3], std: [0.4]))
+    let used = try await tool(
+      "evaluate", folder.file("back.h5"), "--data", "digits", "--test-limit", "20", "--json")
+    #expect(used.status == 0, "\(used.stderr)")
+  }
+
   @Test("A model and data that do not fit each other are refused in words")
   func mismatch() async throws {
     let folder = try TemporaryFolder()

@@ -31,6 +31,7 @@ extension ImageClassifier {
   /// - Parameters:
   ///   - tensor: a name of the `state_dict`.
   ///   - cut: one of `cuts`.
+  /// - Returns: false for the head, too.
   public func isBefore(_ tensor: String, cut: String) -> Bool {
     backbone.parts.prefix { $0.name != cut }.contains { $0.owns(tensor) }
   }

@@ -36,6 +36,7 @@ public struct ParameterMask: Sendable {
   /// The mask with further weights, none of which may move.
   ///
   /// - Parameter parameters: any tensors of theirs; only names and shapes count.
+  /// - Returns: a mask of both.
   /// - Throws: `TensorError`.
   public func freezing(_ parameters: [(name: String, tensor: Tensor)]) throws -> ParameterMask {
     ParameterMask(

@@ -46,8 +46,10 @@ final class NegGradPlus: UniformProcedure {
     let gone = try forgetWalk.batch(step: step)
     let weight = options.retainWeight
     let loss = try descent.descend(epoch: Double(step) / Double(stepsPerEpoch)) {
-      let keep = try descent.logits(of: kept, step: step, "retain").crossEntropy(kept.labels.to(device))
-      let lose = try descent.logits(of: gone, step: step, "forget").crossEntropy(gone.labels.to(device))
+      let keep = try descent.logits(of: kept, step: step, "retain")
+        .crossEntropy(kept.labels.to(device))
+      let lose = try descent.logits(of: gone, step: step, "forget")
+        .crossEntropy(gone.labels.to(device))
       return try weight * keep - (1 - weight) * lose
     }
     return StepOutcome(loss: loss, samples: kept.indices.count + gone.indices.count)

@@ -12,7 +12,8 @@ struct CheckpointImportCommand: ToolCommand {
     discussion: """
       Only tensors are read; no code of the file is run. The weights must carry torchvision's names \
       (conv1.weight, layer1.0.bn1.running_mean, fc.bias, ...); from a .pt or .pth file, a \
-      common prefix such as `module.` is removed.
+      common prefix such as `module.` is removed. Buffers normalize.mean and normalize.std, which networks \
+      of the Unlearn-Saliency repository hold, become --mean and --std.
       """)
 
   @Argument(help: "The file of weights.")
@@ -74,16 +75,25 @@ struct CheckpointImportCommand: ToolCommand {
       case .safetensors: try Safetensors.read(path).tensors
       case .pyTorch: try readPyTorch(console)
       }
+    let (layers, mean, deviation) = try separated(weights, console)
     let architecture = Architecture(
       model, stem: stem, width: width, classes: classes, channels: channels)
     let network = try architecture.build(key: RandomKey(seed: 0))
-    try network.state.load(weights.pairs.map { (name: $0.0, tensor: $0.1) })
+    try network.state.load(layers.pairs.map { (name: $0.0, tensor: $0.1) })
     var checkpoint = Checkpoint(
       weights: StateDict(try network.state.snapshot().map { ($0.name, $0.tensor) }),
       architecture: try JSONValue(encoding: architecture),
-      classNames: classNames.isEmpty ? (0..<classes).map(String.init) : classNames,
-      notes: ["imported_from": .string(path)], codeVersion: ToolVersion.current)
-    if !mean.isEmpty { checkpoint.normalization = .init(mean: mean, std: std) }
+      classNames: classNames, notes: ["imported_from": .string(path)],
+      codeVersion: ToolVersion.current)
+    if !mean.isEmpty { checkpoint.normalization = .init(mean: mean, std: deviation) }
+    if mean.isEmpty {
+      console.note(
+        "note: without --mean and --std nobody knows how images are normalized: the file can be "
+          + "inspected and exported, and not used")
+    }
+    if classNames.isEmpty {
+      console.note("note: without --class-names labels are taken in the order of the data's classes")
+    }
     try checkpoint.write(to: out, overwrite: force)
 
     var result = ResultObject(command: "checkpoint import")
@@ -95,6 +105,24 @@ struct CheckpointImportCommand: ToolCommand {
     try console.finish(result) {
       ["\(checkpoint.weights.count) tensors of \(path) written to \(out)"]
     }
+  }
+
+  /// Weights without the buffers of a normalization inside the network, and that normalization where the
+  /// command line gives none.
+  private func separated(_ weights: StateDict, _ console: Console) throws -> (
+    layers: StateDict, mean: [Double], deviation: [Double]
+  ) {
+    let names = (mean: "normalize.mean", deviation: "normalize.std")
+    guard let center = weights[names.mean], let spread = weights[names.deviation],
+      center.count == channels, spread.count == channels
+    else { return (weights, mean, std) }
+    let layers = StateDict(weights.pairs.filter { ![names.mean, names.deviation].contains($0.0) })
+    guard mean.isEmpty else { return (layers, mean, std) }
+    console.note("took mean and deviation of the images from normalize.mean and normalize.std")
+    func numbers(_ tensor: Tensor) throws -> [Double] {
+      try tensor.reshape([-1]).to(.float64).doubles()
+    }
+    return (layers, try numbers(center), try numbers(spread))
   }
 
   private func readPyTorch(_ console: Console) throws -> StateDict {

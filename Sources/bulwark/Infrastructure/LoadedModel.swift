@@ -31,7 +31,8 @@ struct LoadedModel {
       throw ToolError(
         summary: "\(path) was trained on images of \(architecture.channels) channel(s), "
           + "\(dataPath) has \(dataset.channels).",
-        remedy: "Convert the images with --channels \(architecture.channels).", category: .badData)
+        remedy: "Convert the images with --channels \(architecture.channels) (with a recipe or "
+          + "--set: data.channels).", category: .badData)
     }
     guard dataset.classCount == architecture.classes else {
       throw ToolError(
@@ -43,7 +44,8 @@ struct LoadedModel {
       throw ToolError(
         summary: "\(path) names its classes \(checkpoint.classNames.joined(separator: ", ")), "
           + "\(dataPath) names them \(dataset.classNames.joined(separator: ", ")).",
-        remedy: "Bring the classes into the order that the model was trained with.",
+        remedy: "Bring the classes into the order that the model was trained with; where only the "
+          + "names differ, name the folders alike, or import the weights again with --class-names.",
         category: .badData)
     }
   }

@@ -2,7 +2,7 @@ import ArgumentParser
 
 /// What a command writes, and whether it goes on from an earlier run.
 struct RunOptions: ParsableArguments {
-  @Option(help: "Folder for everything that is written.")
+  @Option(help: "Folder for everything that is written; default: one below runs/.")
   var out: String?
 
   @Flag(help: "Replace what exists.")
@@ -13,7 +13,7 @@ struct RunOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Start DBD where this checkpoint of another run was written (dbd-before-head.h5 or "
+      "Only train and run with DBD: start where this checkpoint of another run was written (dbd-before-head.h5 or "
         + "dbd-before-semi_supervision.h5): settings of later stages may differ.",
       valueName: "checkpoint"))
   var from: String?
