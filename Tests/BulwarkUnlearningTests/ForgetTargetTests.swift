@@ -70,6 +70,13 @@ struct ForgetTargetTests {
       try ForgetTarget.fraction(0.5, of: nil, seed: $0).resolved(in: data).forget
     }
     #expect(Set(draws).count > 5)
+    let many = try ImageDataset(
+      images: Tensor.zeros([100, 1, 2, 2], dtype: .uint8), labels: (0..<100).map { $0 % 2 },
+      classNames: ["a", "b"])
+    for share in [0.07, 0.29, 0.57] {
+      let drawn = try ForgetTarget.fraction(share, of: nil, seed: 1).resolved(in: many)
+      #expect(drawn.forget.count == Int((100 * share).rounded()))
+    }
     let cats = try ForgetTarget(parsing: "random:0.5@cat", seed: 2).resolved(in: data)
     #expect(cats.forget == [0] || cats.forget == [3])
     #expect(throws: RecipeError.self) {

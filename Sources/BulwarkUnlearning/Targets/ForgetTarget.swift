@@ -36,7 +36,8 @@ public enum ForgetTarget: Sendable, Hashable {
       let label = try name.map { try ForgetTarget.label(of: $0, in: train) }
       let candidates = train.labels.indices.filter { label == nil || train.labels[$0] == label }
       let order = try RandomKey(seed: seed).stream("forget").permutation(candidates.count)
-      let count = Int(share * Double(candidates.count))
+      // 0.29 of 100 are 29, though the product of the two doubles is a little less.
+      let count = Int(share * Double(candidates.count) + 1e-9)
       let chosen = try order.integers().prefix(count).map { candidates[$0] }
       let base = label.map { "class \(train.classNames[$0])" } ?? "all samples"
       return try ForgetSet(

@@ -38,6 +38,9 @@ public struct NullPopulation {
     self.folder = folder
   }
 
+  /// To be raised with every change after which equal settings train other models.
+  private static let revision = 1
+
   /// Seed of the index-th model: follows from the draw alone, so that nobody picks models one by one.
   static func seed(_ index: Int, draw: UInt64 = 0) -> UInt64 {
     WatermarkSecret.published(draw == 0 ? "null model" : "null model, draw \(draw)", index)
@@ -52,6 +55,7 @@ public struct NullPopulation {
   /// - Throws: `TensorError`.
   public func digest(_ session: TrainingSession) throws -> String {
     var identity: [String: JSONValue] = [
+      "revision": .int(Self.revision),
       "architecture": try JSONValue(encoding: architecture),
       "training": try JSONValue(encoding: training),
       "views": try JSONValue(encoding: augmentation),

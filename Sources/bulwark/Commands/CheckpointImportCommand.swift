@@ -92,7 +92,7 @@ struct CheckpointImportCommand: ToolCommand {
           + "inspected and exported, and not used")
     }
     if classNames.isEmpty {
-      console.note("note: without --class-names labels are taken in the order of the data's classes")
+      console.note("note: without --class-names labels are in the order of the data's classes")
     }
     try checkpoint.write(to: out, overwrite: force)
 

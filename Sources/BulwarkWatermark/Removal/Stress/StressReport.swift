@@ -29,7 +29,8 @@ public struct StressReport: Sendable, Codable, Equatable {
     /// The smallest p-value that so many null models and keys can give; nil without `pValue`.
     public var smallestP: Double?
 
-    /// The verdict of `watermark verify` on this surrogate.
+    /// The table's part of the verdict of `watermark verify` on this surrogate: without 999 keys, commitment and
+    /// drawn images.
     ///
     /// - Parameter level: largest p-value that proves derivation, for instance 1e-3.
     /// - Returns: whether the key is shown; nil where nothing can be said, without null models or with
