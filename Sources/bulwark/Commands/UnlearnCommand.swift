@@ -6,7 +6,7 @@ import BulwarkUnlearning
 struct UnlearnCommand: ToolCommand {
   static let configuration = CommandConfiguration(
     commandName: "unlearn",
-    abstract: "Remove samples from a checkpoint, and prove how well that worked.",
+    abstract: "Remove samples from a checkpoint, and measure how well that worked.",
     discussion: """
       Writes the unlearned checkpoint and the forgetting report (JSON, HDF5 and a table) to --out: \
       UA, RA, TA, MIA, cost, and with --reference retrain the distance to a model that never saw the \
