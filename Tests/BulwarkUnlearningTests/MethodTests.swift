@@ -47,21 +47,13 @@ struct MethodTests {
     try whole.run()
     let expected = try whole.snapshot()
     for stopAt in [1, 2, 4] {
-      var saved: Checkpoint?
-      var asked = 0
-      let stopped = try victim.unlearner(
-        method, mask: mask,
-        session: TrainingSession(
-          seed: 4, checkpointInterval: .infinity,
-          stopRequested: {
-            asked += 1
-            return asked == stopAt
-          }, save: { saved = $0 }))
-      let stop = #expect(throws: TrainingInterrupted.self) { try stopped.run() }
-      #expect(stop?.stage == method.rawValue)
-      #expect(stop?.step == stopAt)
+      let (stop, saved) = try interrupted(at: stopAt) {
+        try victim.unlearner(method, mask: mask, session: $0)
+      }
+      #expect(stop.stage == method.rawValue)
+      #expect(stop.step == stopAt)
       let path = try temporaryFile("run.h5")
-      try #require(saved).write(to: path)
+      try saved.write(to: path)
       let resumed = try victim.unlearner(method, mask: mask)
       try resumed.restore(Checkpoint(reading: path))
       #expect(resumed.step == stopAt)

@@ -79,6 +79,24 @@ extension UnlearningOptions {
   }
 }
 
+/// Stops a run at its n-th step.
+///
+/// - Returns: where it stopped, and the checkpoint that it left.
+func interrupted(at count: Int, _ unlearner: (TrainingSession) throws -> Unlearner) throws -> (
+  stop: TrainingInterrupted, checkpoint: Checkpoint
+) {
+  var saved: Checkpoint?
+  var asked = 0
+  let session = try TrainingSession(
+    seed: 4, checkpointInterval: .infinity,
+    stopRequested: {
+      asked += 1
+      return asked == count
+    }, save: { saved = $0 })
+  let stop = #expect(throws: TrainingInterrupted.self) { try unlearner(session).run() }
+  return (try #require(stop), try #require(saved))
+}
+
 /// All weights and buffers as bytes.
 func bytes(_ model: ImageClassifier) throws -> [String: [UInt8]] {
   Dictionary(
