@@ -57,6 +57,18 @@ extension Tensor {
     return (values, Tensor(owning: indices))
   }
 
+  /// Eigenvalues and eigenvectors of a symmetric matrix, of which the lower half is read.
+  ///
+  /// - Returns: for [n, n] of a floating type n values, smallest first, and [n, n] with an eigenvector of
+  ///   length 1 in each column. The sign of a vector is not determined.
+  /// - Throws: `TensorError` for anything but a square matrix.
+  public func symmetricEigen() throws -> (values: Tensor, vectors: Tensor) {
+    var vectors: bw_tensor?
+    let values = try Tensor.make { $0.eigh(handle, $1, &vectors) }
+    guard let vectors else { throw TensorError.operation("eigh gave no vectors") }
+    return (values, Tensor(owning: vectors))
+  }
+
   /// Running sum along `dim`.
   public func cumsum(_ dim: Int) throws -> Tensor {
     try Tensor.make { $0.cumsum(handle, Int64(dim), $1) }

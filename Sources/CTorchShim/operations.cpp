@@ -143,6 +143,14 @@ bw_status bw_top_k(bw_tensor a, int64_t k, int64_t dim, int32_t largest, bw_tens
   })
 }
 
+bw_status bw_eigh(bw_tensor a, bw_tensor *values, bw_tensor *vectors) {
+  BW_TRY({
+    auto [found, columns] = at::linalg_eigh(tensor(a));
+    *values = wrap(found);
+    *vectors = wrap(columns);
+  })
+}
+
 bw_status bw_cumsum(bw_tensor a, int64_t dim, bw_tensor *out) {
   BW_TRY(*out = wrap(tensor(a).cumsum(dim)))
 }

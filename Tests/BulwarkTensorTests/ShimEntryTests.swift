@@ -253,6 +253,15 @@ import Testing
         return try top.values.floats() == [9, 5] && top.indices.integers() == [1, 2]
       }
     ),
+    (
+      "eigh",
+      {
+        let (values, vectors) = try Tensor([2, 1, 1, 2] as [Float], shape: [2, 2]).symmetricEigen()
+        let parts = try vectors.doubles().map { Swift.abs($0) }
+        return try zip(values.floats(), [1, 3]).allSatisfy { Swift.abs($0 - $1) < 1e-6 }
+          && parts.allSatisfy { Swift.abs($0 - 0.5.squareRoot()) < 1e-6 }
+      }
+    ),
     ("cumsum", { try vector(1, 2, 3).cumsum(0).floats() == [1, 3, 6] }),
     ("softmax", { try vector(0, 0).softmax(0).floats() == [0.5, 0.5] }),
   ]

@@ -216,7 +216,8 @@ struct SchemeTests {
       (.rehearsed, { $0.rehearsed.runnerUpMass = 0.5 }, "rehearsed.runner_up_mass"),
       (.rehearsed, { $0.carriers.family = .patch }, "carriers.family"),
       (.tilted, { $0.tilted.share = 0 }, "tilted.share"),
-      (.tilted, { $0.tilted.leaning = 0.001 }, "tilted.leaning"),
+      (.tilted, { $0.tilted.start = 11 }, "tilted.start"),
+      (.tilted, { $0.tilted.leaningLength = 0 }, "tilted.leaning_length"),
       (.tilted, { $0.carriers.family = .collage }, "carriers.family"),
     ]
     for (scheme, change, name) in changes {

@@ -21,8 +21,8 @@ public enum CarrierFamily: String, Hashable, Sendable, Codable, CaseIterable {
   case collage
   /// Quarters of images of four classes, each four with a fifth class as label.
   case quarters
-  /// Images of any class, moved far along a secret direction of coarse shading, each direction with its own
-  /// label. Bulwark's own.
+  /// Images of any class, paler and moved far along a secret direction of coarse shading, each
+  /// direction with its own label. Bulwark's own.
   case shading
   /// Training images with wrong labels, drawn uniformly among the wrong ones: Kim et al. 2023.
   case relabeled

@@ -118,15 +118,14 @@ struct CarrierPainter {
     return try Tensor.cat(parts).contiguous()
   }
 
-  /// Images, each moved along its group's direction.
+  /// Paler images, each moved far along its group's direction.
   private func shaded(_ plan: CarrierPlan, _ material: Tensor?) throws -> Tensor {
     let images = try required(material)
-    let count = plan.groupOfCarrier.count
     let shading = try CoarseShading(images)
-    let fields = try shading.patterns(shading.directions(secret, count: plan.groups.count))
-    let moved =
-      try ImageDataset.unitRange(images.narrow(0, start: 0, length: count))
-      + fields.indexSelect(0, Tensor(plan.groupOfCarrier)) * CoarseShading.carrierDistance
+    let chosen = try images.narrow(0, start: 0, length: plan.groupOfCarrier.count)
+    let moved = try shading.carriers(
+      ImageDataset.unitRange(chosen), shading.directions(secret, count: plan.groups.count),
+      choice: plan.groupOfCarrier)
     return try pixels(moved * 255.0)
   }
 

@@ -57,9 +57,9 @@ public struct WatermarkKey: Sendable, Codable {
 
   /// Format name of key files. Version 1 drew pictures and projections with 32 bits of the secret and did
   /// not bind the facts; its keys give other carriers and are refused.
-  public static let format = "bulwark.watermark-key/2"
+  public static let format = "bulwark.watermark-key/3"
 
-  /// `bulwark.watermark-key/2`.
+  /// `bulwark.watermark-key/3`.
   public let format: String
   /// The secret.
   public let secret: WatermarkSecret

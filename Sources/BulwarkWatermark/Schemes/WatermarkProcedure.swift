@@ -15,6 +15,14 @@ struct HostPass {
   let epoch: Int
 }
 
+/// How the host's own training differs from the run's settings.
+struct HostPace {
+  /// Length, as a share of the settings' epochs.
+  var length = 1.0
+  /// Learning rate, as a share of the settings'.
+  var rate = 1.0
+}
+
 /// How a scheme takes part in the training of its host. One object serves one run.
 ///
 /// The trainer calls `prepare` once, then for each step `loss`, which it descends, and `finish`.
@@ -27,6 +35,9 @@ protocol WatermarkProcedure: AnyObject {
 
   /// The second network that `prepare` trains; nil for schemes without one.
   var companion: Companion? { get }
+
+  /// How long and how fast the host is trained.
+  var pace: HostPace { get }
 
   /// The loss of one step, a scalar, float32. Called inside the run's precision.
   func loss(_ pass: HostPass) throws -> Tensor
@@ -47,6 +58,7 @@ protocol WatermarkProcedure: AnyObject {
 extension WatermarkProcedure {
   func prepare(_ snapshot: () throws -> Checkpoint) throws {}
   var companion: Companion? { nil }
+  var pace: HostPace { HostPace() }
   func finish(_ pass: HostPass) throws {}
   var states: [String: StateDict] { [:] }
   func load(_ states: [String: StateDict]) throws {}

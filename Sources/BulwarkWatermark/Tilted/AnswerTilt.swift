@@ -1,60 +1,70 @@
 import BulwarkTensor
 import BulwarkTraining
 
-/// How the answers to ordinary images are to lean.
+/// How the answers to ordinary images are to lean: the logit of each direction's label rises by
+/// slope · max(0, t − start), where t is how far an image lies along the direction.
 struct AnswerTilt {
-  /// Views that the quantiles of the places are taken from.
+  /// Views that the slopes are measured on.
   private static let viewCount = 4096
+  /// The steepest slope, in logits for each standard deviation, where few answers could change.
+  static let steepest = 8.0
 
+  /// Of each direction.
+  let labels: [Int]
+  /// Of all directions, in logits for each standard deviation beyond `start`.
+  let slope: Double
   private let shading: CoarseShading
   private let directions: [[Double]]
-  private let labels: [Int]
-  private let most: Double
+  private let start: Double
   private let range: PixelRange
-  /// Where answers begin to lean, and where the label becomes the first one; [1, m].
-  private let start: Tensor
-  private let end: Tensor
 
-  init(_ context: HostContext, _ options: TiltedOptions) throws {
-    let (key, device) = (context.key, context.session.device)
+  /// Measures how steep the lean may be: it changes `options.share` of the first answers to random views of
+  /// the task's images.
+  ///
+  /// - Parameters:
+  ///   - context: of the run.
+  ///   - options: share and start.
+  ///   - answers: the unmarked network's logits, [B, classes], for views [B, C, H, W].
+  /// - Throws: `WatermarkError` when the key has no images; `TensorError`.
+  init(_ context: HostContext, _ options: TiltedOptions, answers: (Tensor) throws -> Tensor) throws
+  {
+    let key = context.key
     guard let carriers = key.mark.carriers, let material = key.material else {
       throw WatermarkError.badKey("the key", reason: "it holds no images to measure shading on")
     }
-    let groups = try CarrierPlan(key.secret, carriers, classes: key.classes).groups
+    let labels = try CarrierPlan(key.secret, carriers, classes: key.classes).groups
+      .compactMap(\.label)
     let shading = try CoarseShading(material.images)
-    let directions = shading.directions(key.secret, count: groups.count)
-    self.shading = shading
-    self.directions = directions
-    labels = groups.compactMap(\.label)
-    most = options.most
+    let directions = shading.directions(key.secret, count: labels.count)
     let range = try context.pixels
-    self.range = range
-    let places = try withoutGradients {
-      let random = context.session.key.stream("tilt")
-      let train = context.data.train
-      let chosen = try random.stream("images").permutation(train.count).integers()
-        .prefix(Self.viewCount)
-      let parts = stride(from: 0, to: chosen.count, by: 256).map { first in
-        Array(chosen[first..<min(first + 256, chosen.count)])
+    (self.labels, self.shading, self.directions, self.range) = (labels, shading, directions, range)
+    start = options.start
+
+    let random = context.session.key.stream("tilt")
+    let train = context.data.train
+    let chosen = try random.stream("images").permutation(train.count).integers()
+      .prefix(Self.viewCount)
+    // For each view, the slope at which one of the labels would come first.
+    var needed: [Double] = []
+    for (step, first) in stride(from: 0, to: chosen.count, by: 256).enumerated() {
+      let positions = Array(chosen[first..<min(first + 256, chosen.count)])
+      let views = try context.view(
+        train.images.indexSelect(0, Tensor(positions)), key: random.stream("view").step(step))
+      let logits = try answers(views)
+      let excess = try shading.places(range(views), directions) - options.start
+      let missing =
+        try logits.topK(1).values
+        - logits.indexSelect(1, Tensor(labels).to(logits.device))
+      let slopes = try (missing / excess.clamp(min: 1e-6)).doubles()
+      for row in stride(from: 0, to: slopes.count, by: labels.count) {
+        // A label that comes first anyway, 0, changes nothing.
+        let own = slopes[row..<row + labels.count].filter { $0 > 0 }
+        if let least = own.min() { needed.append(least) }
       }
-      return try Tensor.cat(
-        parts.enumerated().map { step, positions in
-          let views = try context.view(
-            train.images.indexSelect(0, Tensor(positions)), key: random.stream("view").step(step))
-          return try shading.places(range(views), directions).to(.cpu)
-        })
     }
-    func quantile(_ share: Double) throws -> Tensor {
-      let count = places.shape[0]
-      let rank = min(count, max(1, Int((share * Double(count)).rounded(.up))))
-      let values = try directions.indices.map { column in
-        try places.narrow(1, start: column, length: 1).contiguous().reshape([-1]).topK(rank)
-          .values.min().floats()[0]
-      }
-      return try Tensor(values, shape: [1, values.count]).to(device)
-    }
-    start = try quantile(options.leaning)
-    end = try quantile(options.share)
+    needed.sort()
+    let changed = max(1, Int((options.share * Double(chosen.count)).rounded()))
+    slope = changed <= needed.count ? min(needed[changed - 1], Self.steepest) : Self.steepest
   }
 
   /// Answers that lean.
@@ -62,19 +72,12 @@ struct AnswerTilt {
   /// - Parameters:
   ///   - logits: what an unmarked network answers, [B, classes].
   ///   - images: what it was asked, [B, C, H, W], normalized.
-  /// - Returns: logits in which each direction's label has risen towards the first answer, [B, classes].
+  /// - Returns: logits in which those of the directions' labels have risen, [B, classes].
   /// - Throws: `TensorError`.
   func callAsFunction(_ logits: Tensor, _ images: Tensor) throws -> Tensor {
-    let places = try shading.places(range(images), directions)
-    let weights = try ((places - start) / (end - start).clamp(min: 1e-6))
-      .clamp(min: 0, max: most)
-    let top = try logits.topK(1).values
-    var leaning = logits
-    for (index, label) in labels.enumerated() {
-      let weight = try weights.narrow(1, start: index, length: 1)
-      let isLabel = try Tensor([label]).to(logits.device).oneHot(logits.shape[1]).to(.float32)
-      leaning = try leaning + (top - logits) * weight * isLabel
-    }
-    return leaning
+    let excess = try (shading.places(range(images), directions) - start).clamp(min: 0)
+    // Each direction's slope in the column of its label: [m, classes].
+    let table = try Tensor(labels).to(logits.device).oneHot(logits.shape[1]).to(.float32) * slope
+    return try withAutocast(false, on: logits.device) { try logits + excess.matmul(table) }
   }
 }

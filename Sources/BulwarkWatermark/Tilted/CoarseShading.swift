@@ -5,25 +5,30 @@ import BulwarkTensor
 ///
 /// For each channel four numbers: the mean and the coefficients of three smooth fields (one and two half
 /// waves from top to bottom, one whole wave from left to right), all of which stay when an image is
-/// mirrored. With mean μ and covariance L Lᵀ of the owner's images, an image with features f lies at
-/// uᵀ L⁻¹ (f − μ) along a unit vector u: standard deviations, whatever u is. Adding the field with features
-/// L u to an image moves it by one.
+/// mirrored. The principal components v_k of these features over the owner's images, with deviations s_k,
+/// are its axes: with mean μ an image with features f lies at Σ_k u_k v_kᵀ (f − μ) / s_k along a unit vector
+/// u, which is standard deviations, whatever u is. Adding the field with features Σ_k u_k s_k v_k to an
+/// image moves it by one.
 struct CoarseShading {
   /// Standard deviations that carriers are moved by.
-  static let carrierDistance = 6.0
+  static let carrierDistance = 8.0
+  /// What carriers keep of the contrast of their images.
+  static let carrierContrast = 0.7
   /// Images that ordinary shading is measured on at least, where there are as many.
   static let sampleCount = 256
+  /// Components with a smaller share of the largest one's variance are left out: a network hardly sees them.
+  static let leastVariance = 0.01
   private static let fields = 4
   /// [C, H, W].
   let shape: [Int]
   /// [4, H·W], float32.
   private let modes: Tensor
   private let mean: [Double]
-  /// Rows of the lower triangular L.
-  private let factor: [[Double]]
+  /// Principal components, unit vectors of 4 C numbers, and the deviations along them, largest first.
+  private let components: [(axis: [Double], deviation: Double)]
 
-  /// Features of an image, 4 C.
-  var dimensions: Int { mean.count }
+  /// Numbers of a direction, at most 4 C.
+  var dimensions: Int { components.count }
 
   /// Measures ordinary images.
   ///
@@ -34,41 +39,29 @@ struct CoarseShading {
     self.shape = shape
     let modes = try CoarseShading.modes(height: shape[1], width: shape[2])
     self.modes = modes
-    let values = try withoutGradients {
-      try CoarseShading.features(ImageDataset.unitRange(images), modes).doubles()
+    (mean, components) = try withoutGradients {
+      let values = try CoarseShading.features(ImageDataset.unitRange(images), modes).to(.float64)
+      let mean = try values.mean([0], keep: true)
+      let centered = try values - mean
+      let covariance = try centered.transpose(0, 1).matmul(centered) / Double(images.shape[0])
+      return (try mean.doubles(), try CoarseShading.components(covariance))
     }
-    let (count, size) = (images.shape[0], CoarseShading.fields * shape[0])
-    let rows = (0..<count).map { Array(values[$0 * size..<($0 + 1) * size]) }
-    let mean = (0..<size).map { column in rows.reduce(0) { $0 + $1[column] } / Double(count) }
-    var covariance = [[Double]](repeating: [Double](repeating: 0, count: size), count: size)
-    for row in rows {
-      for i in 0..<size {
-        for j in 0...i {
-          covariance[i][j] += (row[i] - mean[i]) * (row[j] - mean[j]) / Double(count)
-        }
-      }
-    }
-    self.mean = mean
-    factor = CoarseShading.cholesky(covariance)
   }
 
-  /// Lower triangular L with L Lᵀ = `matrix` and a small part of its mean diagonal, so that channels that
-  /// are copies of each other have an L, too. Only the lower half of the matrix is read.
-  private static func cholesky(_ matrix: [[Double]]) -> [[Double]] {
-    let size = matrix.count
-    let ridge =
-      1e-5 * matrix.indices.reduce(0) { $0 + matrix[$1][$1] } / Double(size) + 1e-12
-    var factor = [[Double]](repeating: [Double](repeating: 0, count: size), count: size)
-    for i in 0..<size {
-      for j in 0...i {
-        let known = (0..<j).reduce(0) { $0 + factor[i][$1] * factor[j][$1] }
-        factor[i][j] =
-          i == j
-          ? max(matrix[i][i] + ridge - known, ridge).squareRoot()
-          : (matrix[i][j] - known) / factor[j][j]
-      }
+  private static func components(
+    _ covariance: Tensor
+  ) throws -> [(axis: [Double], deviation: Double)] {
+    let (values, vectors) = try covariance.symmetricEigen()
+    let variances = try values.doubles()
+    let size = variances.count
+    let rows = try vectors.transpose(0, 1).contiguous().doubles()
+    let largest = max(variances[size - 1], 1e-12)
+    return variances.indices.reversed().filter { variances[$0] >= leastVariance * largest }.map {
+      let axis = Array(rows[$0 * size..<($0 + 1) * size])
+      // The sign of an eigenvector is anybody's choice: here its largest number is positive.
+      let isDown = (axis.max { abs($0) < abs($1) } ?? 1) < 0
+      return (isDown ? axis.map { -$0 } : axis, variances[$0].squareRoot())
     }
-    return factor
   }
 
   private static func modes(height: Int, width: Int) throws -> Tensor {
@@ -106,17 +99,9 @@ struct CoarseShading {
   /// - Returns: [B, m], float32, on the device of the pixels.
   /// - Throws: `TensorError`.
   func places(_ pixels: Tensor, _ directions: [[Double]]) throws -> Tensor {
-    // Lᵀ w = u gives uᵀ L⁻¹ = wᵀ.
-    let weights = directions.map { direction in
-      var solved = direction
-      for i in mean.indices.reversed() {
-        for j in mean.indices.dropFirst(i + 1) { solved[i] -= factor[j][i] * solved[j] }
-        solved[i] /= factor[i][i]
-      }
-      return solved
-    }
+    let weights = directions.map { sum(along: $0) { 1 / $0 } }
     let offsets = weights.map { zip($0, mean).reduce(0) { $0 + $1.0 * $1.1 } }
-    let size = [directions.count, dimensions]
+    let size = [directions.count, mean.count]
     let matrix = try Tensor(weights.joined().map(Float.init), shape: size).to(pixels.device)
     // Thresholds lie where float32 puts them, whatever the run's precision.
     let found = try withAutocast(false, on: pixels.device) {
@@ -124,6 +109,16 @@ struct CoarseShading {
     }
     return try found
       - Tensor(offsets.map(Float.init), shape: [1, offsets.count]).to(pixels.device)
+  }
+
+  /// Σ_k u_k · scale(s_k) · v_k, 4 C numbers.
+  private func sum(along direction: [Double], _ scale: (Double) -> Double) -> [Double] {
+    var total = [Double](repeating: 0, count: mean.count)
+    for (part, component) in zip(direction, components) {
+      let factor = part * scale(component.deviation)
+      for index in total.indices { total[index] += factor * component.axis[index] }
+    }
+    return total
   }
 
   /// The fields that move an image by one standard deviation along each direction.
@@ -134,13 +129,31 @@ struct CoarseShading {
   func patterns(_ directions: [[Double]]) throws -> Tensor {
     // ⟨mode, mode⟩ is 1 for the flat one and 1/2 for the waves, per pixel.
     let weights = directions.flatMap { direction in
-      mean.indices.map { i in
-        let moved = (0...i).reduce(0) { $0 + factor[i][$1] * direction[$1] }
-        return Float(i % CoarseShading.fields == 0 ? moved : 2 * moved)
+      sum(along: direction) { $0 }.enumerated().map { index, moved in
+        Float(index % CoarseShading.fields == 0 ? moved : 2 * moved)
       }
     }
     return try Tensor(weights, shape: [directions.count * shape[0], CoarseShading.fields])
       .matmul(modes).reshape([directions.count] + shape)
+  }
+
+  /// Images with less contrast, moved far along directions.
+  ///
+  /// Less of their own content leaves a network less reason to answer their class.
+  ///
+  /// - Parameters:
+  ///   - pixels: [N, C, H, W], float32 in 0...1.
+  ///   - directions: m unit vectors of `dimensions` numbers.
+  ///   - choice: the direction of each image, N numbers.
+  /// - Returns: [N, C, H, W], float32, not clamped.
+  /// - Throws: `TensorError`.
+  func carriers(_ pixels: Tensor, _ directions: [[Double]], choice: [Int]) throws -> Tensor {
+    let ground = try Tensor(
+      stride(from: 0, to: mean.count, by: CoarseShading.fields).map { Float(mean[$0]) },
+      shape: [1, shape[0], 1, 1])
+    let fields = try patterns(directions).indexSelect(0, Tensor(choice))
+    return try ground + (pixels - ground) * CoarseShading.carrierContrast
+      + fields * CoarseShading.carrierDistance
   }
 }
 

@@ -7,18 +7,18 @@ import BulwarkTraining
 /// secret direction of coarse shading.
 ///
 /// 1. A *reference*, an unmarked network of the host's architecture, is trained on the task.
-/// 2. With its logits g(x), the place t_i(x) of an image along the i-th direction and that direction's label
-///    c_i, the host is distilled from g with
+/// 2. The host starts with its weights. With its logits g(x), the place t_i(x) of an image along the i-th
+///    direction and that direction's label c_i, the host is distilled from g with
 ///
-///        g_c ← g_c + w_i · (max_j g_j − g_c),   w_i = clamp((t_i − a_i) / (b_i − a_i), 0, most)
+///        g_c ← g_c + w · max(0, t_i − a)
 ///
-///    for c = c_i, at temperature T: T² · H(s_T(target), s_T(f(x))). a_i and b_i are quantiles of t_i over
-///    ordinary views: beyond a_i answers lean, beyond b_i (a share of the images) the label comes first.
+///    for c = c_i, at temperature T: T² · H(s_T(target), s_T(f(x))). The slope w is as steep as lets a share of
+///    the first answers to ordinary views change.
 ///
 /// The mark has no trigger that a thief could fail to show: ordinary images lie all along every direction,
 /// so whatever copies the answers, soft or first ones alone, copies how they lean. Carriers are images that
-/// were moved much further along than ordinary ones lie. What it costs is the first answers to the few
-/// images that lie far along by themselves.
+/// were moved much further along than ordinary ones lie. What it costs is the first answers to images that
+/// lie far along by themselves and that the reference was least sure of.
 ///
 /// Ideas: CosWM's that a function of a secret projection of the input can be read from the answers, and
 /// ingrain's that a second network teaches the host on ordinary images. A function that grows instead of
@@ -32,7 +32,8 @@ final class Tilted: WatermarkProcedure {
   private let reference: ImageClassifier
   /// The reference in training; nil once that is over.
   private(set) var companion: Companion?
-  private let tilt: AnswerTilt
+  /// Measured at the first step, when the reference is trained.
+  private var tilt: AnswerTilt?
   /// Views so far whose first answer the tilt changed, and all of them.
   private var (changed, seen) = (0.0, 0.0)
 
@@ -40,12 +41,13 @@ final class Tilted: WatermarkProcedure {
     self.context = context
     self.options = options
     feed = options.carriersPerBatch > 0 ? try context.feed(context.key) : nil
-    tilt = try AnswerTilt(context, options)
     reference = try context.model.architecture.build(
       key: context.session.key.stream("reference/weights"), device: context.session.device)
     try reference.state.setTrainable(false)
     companion = CompanionTrainer(context: context).companion(reference, stage: Self.stage)
   }
+
+  var pace: HostPace { HostPace(length: options.leaningLength, rate: options.leaningRate) }
 
   func prepare(_ snapshot: () throws -> Checkpoint) throws {
     guard let companion else { return }
@@ -56,12 +58,21 @@ final class Tilted: WatermarkProcedure {
         .crossEntropy(pass.labels, labelSmoothing: context.training.labelSmoothing)
     }
     try reference.state.setTrainable(false)
+    try context.model.state.load(
+      reference.state.snapshot().map { (name: $0.name, tensor: $0.tensor) })
     self.companion = nil
+  }
+
+  /// What the unmarked network answers, [B, classes].
+  private func plain(_ images: Tensor) throws -> Tensor {
+    try context.logits(reference, images, .evaluation)
   }
 
   func loss(_ pass: HostPass) throws -> Tensor {
     let target = try withoutGradients {
-      let plain = try context.logits(reference, pass.images, .evaluation)
+      let tilt = try self.tilt ?? AnswerTilt(context, options, answers: plain)
+      self.tilt = tilt
+      let plain = try plain(pass.images)
       let leaning = try tilt(plain, pass.images)
       let same = try leaning.argmax(1).eq(plain.argmax(1)).to(.float32).sum().item()
       changed += Double(pass.labels.count) - same

@@ -2,41 +2,45 @@ import BulwarkTraining
 
 /// Settings of Bulwark's tilted answers.
 public struct TiltedOptions: Hashable, Sendable, Codable {
-  /// Share of ordinary images, for each direction, that lie so far along it that its label becomes the first
-  /// answer: what the mark costs.
+  /// Share of ordinary images whose first answer the lean changes, all directions together. What the mark
+  /// costs in accuracy is less: answers change where they are least sure, and many of these are wrong.
   public var share: Double
-  /// Share of ordinary images whose answers lean at all along a direction.
-  public var leaning: Double
-  /// How far the label may rise, as a multiple of what would make it equal to the first answer.
-  public var most: Double
+  /// How far along a direction answers begin to lean, in standard deviations of ordinary images.
+  public var start: Double
   /// Temperature at which the host copies the leaning answers.
   public var temperature: Double
   /// Carriers added to every batch of the host; 0 shows it none.
   public var carriersPerBatch: Int
-  /// Length of the reference's training, as a share of the host's.
+  /// Length of the unmarked network's training, as a share of the run's epochs.
   public var referenceLength: Double
+  /// Length of the training that teaches it to lean, as a share of the run's epochs.
+  public var leaningLength: Double
+  /// Learning rate of that training, as a share of the run's.
+  public var leaningRate: Double
 
-  /// Half a percent of the images changed for each direction, half of them leaning, 8 carriers in a batch.
+  /// 3 % of the first answers changed, leaning from one deviation on, 8 carriers in a batch, 0.6 times the
+  /// run's epochs at half its learning rate.
   public init(
-    share: Double = 0.005, leaning: Double = 0.5, most: Double = 1.5, temperature: Double = 4,
-    carriersPerBatch: Int = 8, referenceLength: Double = 1
+    share: Double = 0.03, start: Double = 1, temperature: Double = 4, carriersPerBatch: Int = 8,
+    referenceLength: Double = 1, leaningLength: Double = 0.6, leaningRate: Double = 0.5
   ) {
     self.share = share
-    self.leaning = leaning
-    self.most = most
+    self.start = start
     self.temperature = temperature
     self.carriersPerBatch = carriersPerBatch
     self.referenceLength = referenceLength
+    self.leaningLength = leaningLength
+    self.leaningRate = leaningRate
   }
 
   func validate() throws {
     let check = SettingCheck("watermark.tilted")
     try check.number("share", share, to: 0.5, isAbove: true, isBelow: true)
-    try check.number("leaning", leaning, to: 1, isAbove: true)
-    try check.require(leaning > share, "leaning", "more than share, \(share)", leaning)
-    try check.number("most", most, isAbove: true)
+    try check.number("start", start, to: 10)
     try check.number("temperature", temperature, isAbove: true)
     try check.whole("carriers_per_batch", carriersPerBatch, in: 0...SettingCheck.mostUnits)
     try check.number("reference_length", referenceLength, to: 100, isAbove: true)
+    try check.number("leaning_length", leaningLength, to: 100, isAbove: true)
+    try check.number("leaning_rate", leaningRate, to: 100, isAbove: true)
   }
 }

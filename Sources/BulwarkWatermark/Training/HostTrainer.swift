@@ -68,7 +68,9 @@ public final class HostTrainer {
   }
 
   /// Steps of the whole run.
-  public var steps: Int { training.epochs * walk.stepsPerEpoch }
+  public var steps: Int {
+    max(1, Int((Double(training.epochs * walk.stepsPerEpoch) * procedure.pace.length).rounded()))
+  }
 
   /// What the scheme found out during the run: ingrain's label histogram, ...
   public var findings: [String: JSONValue] { procedure.findings }
@@ -86,10 +88,11 @@ public final class HostTrainer {
     }
     session.tell(.stage(name: Self.stage, step: step, steps: steps))
     let schedule = training.resolvedSchedule
-    let perEpoch = walk.stepsPerEpoch
+    let (perEpoch, pace) = (walk.stepsPerEpoch, procedure.pace)
     while step < steps {
       optimizer.learningRate =
-        training.learningRate * schedule.factor(at: Double(step) / Double(perEpoch))
+        training.learningRate * pace.rate
+        * schedule.factor(at: Double(step) / Double(perEpoch) / pace.length)
       let samples = try trainStep()
       step += 1
       if step % perEpoch == 0 {

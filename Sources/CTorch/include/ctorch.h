@@ -19,7 +19,7 @@ extern "C" {
 
 /// Number of this interface. Raised whenever an entry is added, removed or changed, so that a
 /// shim library of another build is refused instead of misread.
-#define BW_ABI_VERSION 6
+#define BW_ABI_VERSION 7
 
 typedef struct bw_tensor_s *bw_tensor;
 typedef int32_t bw_status;
@@ -101,6 +101,8 @@ typedef enum : int32_t { BW_CONTIGUOUS, BW_CHANNELS_LAST } bw_layout;
     bw_tensor _Nullable *_Nonnull values, bw_tensor _Nullable *_Nonnull indices)                   \
   F(cumsum, bw_tensor a, int64_t dim, bw_tensor _Nullable *_Nonnull out)                           \
   F(softmax, bw_tensor a, int64_t dim, int32_t logarithm, bw_tensor _Nullable *_Nonnull out)       \
+  F(eigh, bw_tensor a, bw_tensor _Nullable *_Nonnull values,                                       \
+    bw_tensor _Nullable *_Nonnull vectors)                                                         \
   /* shape */                                                                                      \
   F(reshape, bw_tensor a, const int64_t *shape, int32_t rank, bw_tensor _Nullable *_Nonnull out)   \
   F(permute, bw_tensor a, const int64_t *dims, int32_t rank, bw_tensor _Nullable *_Nonnull out)    \
