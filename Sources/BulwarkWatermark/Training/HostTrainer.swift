@@ -5,7 +5,7 @@ import BulwarkTensor
 import BulwarkTraining
 
 /// Trains a marked model: ordinary supervised training with the same optimizer, schedule, order and views
-/// as `SupervisedTrainer`, and a scheme that takes part in every step.
+/// as `SupervisedTrainer`, and a scheme that takes part in every step and may set another pace.
 public final class HostTrainer {
   /// Name of the stage in which the host learns.
   public static let stage = "host"
