@@ -51,7 +51,11 @@ extension WatermarkKey {
     }
     guard file.key.format == WatermarkKey.format else {
       throw WatermarkError.badKey(
-        path, reason: "its format is '\(file.key.format)', not '\(WatermarkKey.format)'")
+        path,
+        reason:
+          "its format is '\(file.key.format)', not '\(WatermarkKey.format)'; another build of "
+          + "Bulwark wrote it, and only such a one draws the same carriers"
+      )
     }
     try file.key.validate(path)
     self = file.key
