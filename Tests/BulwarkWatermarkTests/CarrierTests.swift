@@ -157,7 +157,7 @@ struct CarrierTests {
     let shading = try CoarseShading(owned.images)
     let directions = shading.directions(.published("carriers", 0), count: 3)
     func places(_ images: Tensor) throws -> [Double] {
-      try shading.places(ImageDataset.unitRange(images), directions).doubles()
+      try shading.ruler(directions, on: .cpu)(ImageDataset.unitRange(images)).doubles()
     }
     let (before, after) = try (places(owned.images), places(set.images))
     for (carrier, group) in plan.groupOfCarrier.enumerated() {

@@ -56,7 +56,7 @@ public struct WatermarkKey: Sendable, Codable {
   }
 
   /// Format name of key files. Version 1 drew pictures and projections with 32 bits of the secret and did
-  /// not bind the facts; its keys give other carriers and are refused.
+  /// not bind the facts; version 2 painted other carriers of family `shading`. Keys of both are refused.
   public static let format = "bulwark.watermark-key/3"
 
   /// `bulwark.watermark-key/3`.

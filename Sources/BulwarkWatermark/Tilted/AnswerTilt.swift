@@ -4,7 +4,7 @@ import BulwarkTraining
 /// How the answers to ordinary images are to lean: the logit of each direction's label rises by
 /// slope · max(0, t − start), where t is how far an image lies along the direction.
 struct AnswerTilt {
-  /// Views that the slopes are measured on.
+  /// Views that the slope is measured on.
   private static let viewCount = 4096
   /// The steepest slope, in logits for each standard deviation, where few answers could change.
   static let steepest = 8.0
@@ -13,8 +13,9 @@ struct AnswerTilt {
   let labels: [Int]
   /// Of all directions, in logits for each standard deviation beyond `start`.
   let slope: Double
-  private let shading: CoarseShading
-  private let directions: [[Double]]
+  /// Each direction's slope in the column of its label, [m, classes].
+  private let rise: Tensor
+  private let places: CoarseShading.Ruler
   private let start: Double
   private let range: PixelRange
 
@@ -35,11 +36,13 @@ struct AnswerTilt {
     let labels = try CarrierPlan(key.secret, carriers, classes: key.classes).groups
       .compactMap(\.label)
     let shading = try CoarseShading(material.images)
-    let directions = shading.directions(key.secret, count: labels.count)
+    let device = context.session.device
+    let places = try shading.ruler(
+      shading.directions(key.secret, count: labels.count), on: device)
     let range = try context.pixels
-    (self.labels, self.shading, self.directions, self.range) = (labels, shading, directions, range)
-    start = options.start
+    (self.labels, self.places, self.range, start) = (labels, places, range, options.start)
 
+    let columns = try Tensor(labels).to(device)
     let random = context.session.key.stream("tilt")
     let train = context.data.train
     let chosen = try random.stream("images").permutation(train.count).integers()
@@ -51,10 +54,8 @@ struct AnswerTilt {
       let views = try context.view(
         train.images.indexSelect(0, Tensor(positions)), key: random.stream("view").step(step))
       let logits = try answers(views)
-      let excess = try shading.places(range(views), directions) - options.start
-      let missing =
-        try logits.topK(1).values
-        - logits.indexSelect(1, Tensor(labels).to(logits.device))
+      let excess = try places(range(views)) - options.start
+      let missing = try logits.topK(1).values - logits.indexSelect(1, columns)
       let slopes = try (missing / excess.clamp(min: 1e-6)).doubles()
       for row in stride(from: 0, to: slopes.count, by: labels.count) {
         // A label that comes first anyway, 0, changes nothing.
@@ -65,6 +66,7 @@ struct AnswerTilt {
     needed.sort()
     let changed = max(1, Int((options.share * Double(chosen.count)).rounded()))
     slope = changed <= needed.count ? min(needed[changed - 1], Self.steepest) : Self.steepest
+    rise = try columns.oneHot(key.classes).to(.float32) * slope
   }
 
   /// Answers that lean.
@@ -75,9 +77,7 @@ struct AnswerTilt {
   /// - Returns: logits in which those of the directions' labels have risen, [B, classes].
   /// - Throws: `TensorError`.
   func callAsFunction(_ logits: Tensor, _ images: Tensor) throws -> Tensor {
-    let excess = try (shading.places(range(images), directions) - start).clamp(min: 0)
-    // Each direction's slope in the column of its label: [m, classes].
-    let table = try Tensor(labels).to(logits.device).oneHot(logits.shape[1]).to(.float32) * slope
-    return try withAutocast(false, on: logits.device) { try logits + excess.matmul(table) }
+    let excess = try (places(range(images)) - start).clamp(min: 0)
+    return try withAutocast(false, on: logits.device) { try logits + excess.matmul(rise) }
   }
 }

@@ -33,7 +33,7 @@ struct CoarseShading {
   /// Measures ordinary images.
   ///
   /// - Parameter images: [N, C, H, W], uint8, on the CPU.
-  /// - Throws: `TensorError`.
+  /// - Throws: `WatermarkError.noImages` when all are shaded alike; `TensorError`.
   init(_ images: Tensor) throws {
     let shape = Array(images.shape.dropFirst())
     self.shape = shape
@@ -45,6 +45,9 @@ struct CoarseShading {
       let centered = try values - mean
       let covariance = try centered.transpose(0, 1).matmul(centered) / Double(images.shape[0])
       return (try mean.doubles(), try CoarseShading.components(covariance))
+    }
+    guard !components.isEmpty else {
+      throw WatermarkError.noImages("images that differ in shading")
     }
   }
 
@@ -91,24 +94,43 @@ struct CoarseShading {
     secret.directions("shading", count: count, size: dimensions)
   }
 
-  /// Where images lie along some directions, in standard deviations.
+  /// What reads where images lie along some directions.
   ///
   /// - Parameters:
-  ///   - pixels: [B, C, H, W], float32 in 0...1, on any device.
   ///   - directions: m unit vectors of `dimensions` numbers.
-  /// - Returns: [B, m], float32, on the device of the pixels.
+  ///   - device: of the images.
+  /// - Returns: a function of images on that device.
   /// - Throws: `TensorError`.
-  func places(_ pixels: Tensor, _ directions: [[Double]]) throws -> Tensor {
+  func ruler(_ directions: [[Double]], on device: Device) throws -> Ruler {
     let weights = directions.map { sum(along: $0) { 1 / $0 } }
     let offsets = weights.map { zip($0, mean).reduce(0) { $0 + $1.0 * $1.1 } }
-    let size = [directions.count, mean.count]
-    let matrix = try Tensor(weights.joined().map(Float.init), shape: size).to(pixels.device)
-    // Thresholds lie where float32 puts them, whatever the run's precision.
-    let found = try withAutocast(false, on: pixels.device) {
-      try CoarseShading.features(pixels, modes.to(pixels.device)).matmul(matrix.transpose(0, 1))
+    return Ruler(
+      modes: try modes.to(device),
+      weights: try Tensor(
+        weights.joined().map(Float.init), shape: [directions.count, mean.count]
+      ).to(device).transpose(0, 1),
+      offsets: try Tensor(offsets.map(Float.init), shape: [1, offsets.count]).to(device))
+  }
+
+  /// Reads where images lie along the directions that it was made for.
+  struct Ruler {
+    fileprivate let modes: Tensor
+    /// [4 C, m].
+    fileprivate let weights: Tensor
+    /// [1, m].
+    fileprivate let offsets: Tensor
+
+    /// Standard deviations along each direction.
+    ///
+    /// - Parameter pixels: [B, C, H, W], float32 in 0...1, on the ruler's device.
+    /// - Returns: [B, m], float32.
+    /// - Throws: `TensorError`.
+    func callAsFunction(_ pixels: Tensor) throws -> Tensor {
+      // Thresholds lie where float32 puts them, whatever the run's precision.
+      try withAutocast(false, on: pixels.device) {
+        try CoarseShading.features(pixels, modes).matmul(weights) - offsets
+      }
     }
-    return try found
-      - Tensor(offsets.map(Float.init), shape: [1, offsets.count]).to(pixels.device)
   }
 
   /// Σ_k u_k · scale(s_k) · v_k, 4 C numbers.

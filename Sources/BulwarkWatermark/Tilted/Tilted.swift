@@ -22,7 +22,8 @@ import BulwarkTraining
 ///
 /// Ideas: CosWM's that a function of a secret projection of the input can be read from the answers, and
 /// ingrain's that a second network teaches the host on ordinary images. A function that grows instead of
-/// waving is Bulwark's: it shows in first answers, and on inputs beyond those that were copied.
+/// waving is Bulwark's: it shows in first answers, and in part on inputs beyond those that were copied
+/// (Docs/Watermarks.md tells how much).
 final class Tilted: WatermarkProcedure {
   static let stage = "reference"
 
