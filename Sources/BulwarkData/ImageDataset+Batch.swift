@@ -72,6 +72,12 @@ extension ImageDataset {
       means.map { Float($0 / 255) }, variances.map { Float(max(1, max(0, $0).squareRoot()) / 255) }
     )
   }
+
+  /// The step that gives every channel of these images mean 0 and deviation 1.
+  public func normalization() throws -> Normalize {
+    let statistics = try channelStatistics()
+    return Normalize(mean: statistics.mean, deviation: statistics.deviation)
+  }
 }
 
 extension RasterImage {

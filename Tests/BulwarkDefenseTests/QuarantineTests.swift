@@ -33,6 +33,7 @@ struct QuarantineTests {
     options.head.batchSize = 20
     options.head.cliqueShare = share
     options.head.cliqueNeighbors = 10
+    options.head.shortcutShare = 0
     options.filter.neighbors = 10
     options.filter.suspectFromEpoch = 0
     options.semiSupervision.epochs = 1
@@ -64,6 +65,25 @@ struct QuarantineTests {
     // 140 samples in batches of 20: seven steps an epoch; with the clique there would be eight.
     let losses = try #require(run.history.series.first { $0.name == "head/train_loss" })
     #expect(losses.steps == [7, 14])
+  }
+
+  @Test("So are those that the bare pixels give away, also without stage 1, and with the clique they are one set")
+  func shortcuts() throws {
+    let alone = try trainer(TrainingSession(seed: 1), share: 0) { $0.head.shortcutShare = 0.03 }
+    _ = try alone.run()
+    #expect(alone.quarantine.filter { $0 < 20 }.count > 17)
+    #expect(alone.suspectedClasses == [0])
+    let split = try #require(alone.split)
+    #expect(Set(split.labeled + split.unlabeled).isDisjoint(with: alone.quarantine))
+    let both = try trainer(TrainingSession(seed: 1)) { $0.head.shortcutShare = 0.03 }
+    _ = try both.run()
+    #expect(both.quarantine == Set(0..<20).union(alone.quarantine).sorted())
+    let withoutFeatures = try trainer(TrainingSession(seed: 1)) {
+      $0.selfSupervision.enabled = false
+      $0.head.shortcutShare = 0.03
+    }
+    _ = try withoutFeatures.run()
+    #expect(withoutFeatures.quarantine == alone.quarantine)
   }
 
   @Test("Their class is reported also where stage 3 never looks at classes")

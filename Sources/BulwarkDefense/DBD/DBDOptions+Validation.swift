@@ -41,6 +41,7 @@ extension DBDOptions.Head {
     try check.number("beta", beta)
     try check.number("clique_share", cliqueShare, to: 1)
     try check.whole("clique_neighbors", cliqueNeighbors, in: 1...10_000)
+    try check.number("shortcut_share", shortcutShare, to: 1)
   }
 }
 

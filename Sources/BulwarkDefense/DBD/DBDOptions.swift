@@ -79,6 +79,9 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     /// Neighbors that are asked for cliques, among at most 10,000 samples drawn at random: a clique of which
     /// fewer stand among those cannot be pure. Of N > 10,000 samples it needs `cliqueNeighbors` · N / 10,000.
     public var cliqueNeighbors = 200
+    /// Smallest share of a class that counts as known by a pattern in the bare pixels (`ShortcutSuspicion`),
+    /// 0...1: no pool of stages 2 and 3 holds such samples. 0 is the official code: nothing is looked for.
+    public var shortcutShare = 0.03
 
     /// The defaults.
     public init() {}
@@ -193,6 +196,7 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     options.selfSupervision.cosineEpochs = 1000
     options.selfSupervision.symmetric = false
     options.head.cliqueShare = 0
+    options.head.shortcutShare = 0
     options.semiSupervision.inoculation = 0
     options.filter.suspectThreshold = 0
     options.filter.suspectLimit = 0

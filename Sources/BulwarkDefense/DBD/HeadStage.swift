@@ -15,23 +15,38 @@ extension DBDTrainer {
     }
   }
 
-  /// Looks for cliques in the features of stage 1.
-  private func findCliques() throws {
+  /// Puts into quarantine what forms cliques in the features of stage 1, and what the bare pixels give away.
+  private func fillQuarantine() throws {
     let settings = options.head
-    guard settings.cliqueShare > 0, options.selfSupervision.enabled else { return }
-    let found = CliqueSuspicion(
-      try neighborRanking(epoch: 0, neighbors: settings.cliqueNeighbors),
-      classCount: data.train.classCount, share: settings.cliqueShare)
-    quarantine = found.members
+    let looksForCliques = settings.cliqueShare > 0 && options.selfSupervision.enabled
+    guard looksForCliques || settings.shortcutShare > 0 else { return }
+    var found = Set<Int>()
+    if looksForCliques {
+      let cliques = CliqueSuspicion(
+        try neighborRanking(epoch: 0, neighbors: settings.cliqueNeighbors),
+        classCount: data.train.classCount, share: settings.cliqueShare)
+      tell(cliques.members, of: cliques.classes, "form cliques in the features")
+      found.formUnion(cliques.members)
+    }
+    if settings.shortcutShare > 0 {
+      let ranking = try SuspicionRanking.byPixels(
+        of: data.train, normalization: data.normalization, key: session.key.stream("pixels"),
+        device: session.device)
+      let shortcuts = ShortcutSuspicion(ranking, share: settings.shortcutShare)
+      tell(shortcuts.members, of: shortcuts.classes, "are known by a pattern in their pixels")
+      found.formUnion(shortcuts.members)
+    }
+    quarantine = found.sorted()
     history.record(
       MetricValue(
         Metric.quarantinedSamples, Double(quarantine.count), count: data.train.count),
       stage: stage.rawValue, step: step)
-    guard !quarantine.isEmpty else { return }
-    let names = found.classes.map { data.train.classNames[$0] }.joined(separator: ", ")
-    session.tell(
-      .note(
-        "\(quarantine.count) samples of \(names) form cliques in the features; no pool holds them"))
+  }
+
+  private func tell(_ samples: [Int], of classes: [Int], _ reason: String) {
+    guard !samples.isEmpty else { return }
+    let names = classes.map { data.train.classNames[$0] }.joined(separator: ", ")
+    session.tell(.note("\(samples.count) samples of \(names) \(reason); no pool holds them"))
   }
 
   /// Positions of the samples that are not in quarantine, ascending.
@@ -43,7 +58,7 @@ extension DBDTrainer {
   func runHead() throws {
     let settings = options.head
     let key = session.key.stream("head")
-    if step == 0 { try findCliques() }
+    if step == 0 { try fillQuarantine() }
     var walk = BatchWalk(
       data.train, members: quarantine.isEmpty ? nil : kept(), batchSize: settings.batchSize,
       key: key)

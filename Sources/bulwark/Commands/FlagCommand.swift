@@ -11,17 +11,23 @@ import Foundation
 struct FlagCommand: ToolCommand {
   static let configuration = CommandConfiguration(
     commandName: "flag",
-    abstract: "Rank training samples by how suspicious a checkpoint finds them.",
+    abstract: "Rank training samples by how suspicious a checkpoint, or their bare pixels, make them.",
     discussion: """
-      The score of a sample is the symmetric cross-entropy of the model against the given label, \
+      With a checkpoint, the score of a sample is the symmetric cross-entropy of the model against the given label, \
       in evaluation mode, without augmentation: the higher, the more suspicious. All samples are \
       ranked; flagged are the first --count, or, without it, all whose label the model disputes. \
       Where DBD suspected classes of being an attack's target, only samples of those are flagged; \
       samples that DBD left out of its training come first.
+
+      Without a checkpoint, the score is how surely a linear model of the bare pixels, which has learned \
+      from other samples, knows the given label: log(p / (1 − p)). Such a model cannot see what an image \
+      shows, only a pattern at a fixed place. Flagged are the samples of a class that are known so well that \
+      hardly any sample of another class is: a patch, a picture or a sinusoid laid over them gives them away. \
+      It takes seconds. It cannot see a trigger that bends every image in its own way (WaNet), or a faint one.
       """)
 
-  @Argument(help: "The checkpoint: of a DBD run, or any other.")
-  var checkpoint: String
+  @Argument(help: "The checkpoint: of a DBD run, or any other; without one, the pixels decide.")
+  var checkpoint: String?
 
   @Option(help: "The training set as it was given to the model.")
   var data: String
@@ -61,47 +67,37 @@ struct FlagCommand: ToolCommand {
     let console = Console(output)
     for suffix in [".json", ".h5"] { try OutputFile.claim(out + suffix, force: force) }
     let device = try compute.resolveDevice()
-    let loaded = try LoadedModel(checkpoint, device: device)
+    let loaded = try checkpoint.map { try LoadedModel($0, device: device) }
     let bundle = try console.load(data, options: dataOptions.loadOptions)
     let train = bundle.train
-    try loaded.check(train, path: data)
+    try loaded?.check(train, path: data)
     let known = try truth.map { try truePoisons($0, of: train) }
 
     console.note("ranking \(train.count) samples")
     let session = try TrainingSession(
       seed: 0, device: device, precision: compute.precision ?? .auto)
-    let isItsOwn = try loaded.checkpoint.fingerprints["train"] == train.fingerprint
-    if !isItsOwn {
-      console.note(
-        "note: \(data) is not the training set of \(checkpoint), or not all of it; positions in the list "
-          + "are those of \(data) as it was read here.")
-    }
-    let quarantine = isItsOwn ? loaded.checkpoint.quarantine : []
-    let ranking = try loaded.model.suspicion(
-      of: train, loaded.normalization, session: session
-    ).raising(quarantine)
-    let suspects = allClasses ? [] : try loaded.suspectedClasses(of: train)
-    let flagged = ranking.flagged(count: count, suspects: suspects, quarantine: quarantine)
+    let judgement = try judge(train, by: loaded, session: session, console: console)
+    let (ranking, flagged, suspects) = (judgement.ranking, judgement.flagged, judgement.suspects)
 
     var result = ResultObject(command: "flag")
-    result.inputs = try bundle.inputs.merging(loaded.inputs()) { $1 }
+    result.inputs = try bundle.inputs.merging(loaded?.inputs() ?? [:]) { $1 }
     let paths = try SuspicionListFile(
-      ranking: ranking, flagged: flagged, dataset: train, origin: result.inputs
+      ranking: ranking, flagged: flagged, dataset: train, origin: result.inputs,
+      score: judgement.score
     ).write(base: out, overwrite: force)
     result.outputs = ["json": .string(paths.json), "hdf5": .string(paths.hdf5)]
     let poisons =
       try known ?? bundle.indexSets["poisoned"]
-      ?? loaded.knownPoisons(of: train.fingerprint)
+      ?? loaded?.knownPoisons(of: train.fingerprint)
     let evidence =
       SuspicionRanking.evidence(flagged: flagged, knownPoisons: poisons)
       + ranking.evidence(knownPoisons: poisons)
     result.metrics = evidence.byName
     let names = suspects.map { train.classNames[$0] }
-    result.details = [
+    result.details = judgement.details.merging([
       "samples": .int(train.count), "flagged": .int(flagged.count),
       "suspected_classes": .array(names.map(JSONValue.string)),
-      "quarantined": .int(quarantine.count), "is_training_set": .bool(isItsOwn),
-    ]
+    ]) { $1 }
     if let count, flagged.count < min(count, train.count) {
       console.note(
         "note: only \(flagged.count) samples of the suspected classes are there to flag; --all-classes takes "
@@ -109,8 +105,11 @@ struct FlagCommand: ToolCommand {
     }
     if flagged.isEmpty {
       console.note(
-        "note: the model disputes no label. One that was trained on the poisons without a defense agrees "
-          + "with them: rank with the checkpoint of a DBD run on the same data.")
+        loaded == nil
+          ? "note: no class is given away by a fixed pattern. That clears no sample of triggers that bend "
+            + "images or are faint: rank with the checkpoint of a DBD run on the same data."
+          : "note: the model disputes no label. One that was trained on the poisons without a defense agrees "
+            + "with them: rank with the checkpoint of a DBD run on the same data.")
     }
     try console.finish(result) {
       let classes = names.isEmpty ? "" : ", all of them \(names.joined(separator: " or "))"
@@ -122,6 +121,23 @@ struct FlagCommand: ToolCommand {
       lines += evidence.map { "\($0.definition.name): \(spokenMetric($0))" }
       return lines + ["written: \(paths.json), \(paths.hdf5)"]
     }
+  }
+
+  private func judge(
+    _ train: ImageDataset, by loaded: LoadedModel?, session: TrainingSession, console: Console
+  ) throws -> FlagJudgement {
+    guard let loaded else {
+      return try FlagJudgement(
+        pixelsOf: train, count: count, allClasses: allClasses, session: session)
+    }
+    let isItsOwn = try loaded.checkpoint.fingerprints["train"] == train.fingerprint
+    if !isItsOwn {
+      console.note(
+        "note: \(data) is not the training set of \(loaded.path), or not all of it; positions in the list "
+          + "are those of \(data) as it was read here.")
+    }
+    return try FlagJudgement(
+      loaded, of: train, isItsOwn: isItsOwn, count: count, allClasses: allClasses, session: session)
   }
 
   /// The true poisons in a file; a manifest must be that of the data.

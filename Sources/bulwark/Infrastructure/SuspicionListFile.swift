@@ -18,6 +18,19 @@ struct SuspicionListFile {
   var dataset: ImageDataset
   /// What the scores come from.
   var origin: [String: JSONValue]
+  /// What the scores are.
+  var score = Score.loss
+
+  /// Name and unit of the scores.
+  struct Score {
+    let name: String
+    let unit: String
+
+    /// A model's loss of the given label.
+    static let loss = Score(name: "symmetric_cross_entropy", unit: "nats")
+    /// How surely the bare pixels give the given label.
+    static let pixels = Score(name: "pixel_log_odds", unit: "nats")
+  }
 
   /// Writes `<base>.json` and `<base>.h5`, each whole or not at all.
   ///
@@ -36,7 +49,8 @@ struct SuspicionListFile {
       try write(flagged, "flagged", to: file)
       try file.root.write("class_names", texts: dataset.classNames)
       try file.root.setAttribute("format", "bulwark.suspicion/1")
-      try file.root.setAttribute("score", "symmetric cross-entropy in nats")
+      try file.root.setAttribute(
+        "score", "\(score.name.replacingOccurrences(of: "_", with: " ")) in \(score.unit)")
       try file.close()
     }
     return paths
@@ -54,7 +68,7 @@ struct SuspicionListFile {
     }
     return origin.merging([
       "schema": "bulwark.suspicion/1",
-      "score": ["name": "symmetric_cross_entropy", "unit": "nats"],
+      "score": ["name": .string(score.name), "unit": .string(score.unit)],
       "classes": .array(dataset.classNames.map(JSONValue.string)),
       "flagged": .array(flagged.map(JSONValue.int)),
       "samples": .array(samples),

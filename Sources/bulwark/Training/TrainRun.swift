@@ -54,10 +54,7 @@ struct TrainRun {
     } else {
       attack = nil
     }
-    let statistics = try train.channelStatistics()
-    // A channel without contrast is left as it is.
-    let normalize = Normalize(
-      mean: statistics.mean, deviation: statistics.deviation.map { $0 > 0 ? $0 : 1 })
+    let normalize = try train.normalization()
     let triggered = try bundle.test.flatMap { test in
       try poisoner.map { try $0.triggeredTest(test) }
     }

@@ -24,8 +24,7 @@ struct WatermarkTask {
     if threads > 0 { try runtime.setThreadCount(threads) }
     device = try Device(parsing: name)
     bundle = try console.load(settings.path, options: settings.loadOptions(skipBad: skipBad))
-    let statistics = try bundle.train.channelStatistics()
-    let normalize = Normalize(mean: statistics.mean, deviation: statistics.deviation)
+    let normalize = try bundle.train.normalization()
     data = TrainingData(
       train: bundle.train,
       evaluator: Evaluator(test: bundle.test, triggered: nil, normalization: normalize))

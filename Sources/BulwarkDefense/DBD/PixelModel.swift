@@ -1,0 +1,113 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkTensor
+import BulwarkTraining
+
+/// A linear model of the bare pixels, softmax(W x + b): too weak for what an image shows, strong enough for a
+/// pattern that stands at a fixed place.
+struct PixelModel {
+  /// Passes over the samples.
+  private static let epochs = 4
+  private static let batchSize = 64
+  private static let momentum = 0.9
+  private static let weightDecay = 5e-4
+  /// Step size times the number of pixels: a step changes the logits alike at every image size.
+  private static let stepSize = 6.0
+
+  private let data: ImageDataset
+  private let normalization: Normalize
+  private let device: Device
+  /// [D, C] for D values an image and C classes.
+  private var weights: Tensor
+  /// [1, C].
+  private var bias: Tensor
+
+  /// Trains from weights of 0 by SGD with momentum and a step size that falls along a cosine.
+  ///
+  /// - Parameters:
+  ///   - members: positions in `data` to learn from.
+  ///   - key: draws their order.
+  /// - Throws: `TensorError`.
+  init(
+    _ data: ImageDataset, members: [Int], normalization: Normalize, key: RandomKey, device: Device
+  ) throws {
+    let values = data.images.shape.dropFirst().reduce(1, *)
+    (self.data, self.normalization, self.device) = (data, normalization, device)
+    weights = try Tensor.zeros([values, data.classCount]).to(device)
+    bias = try Tensor.zeros([1, data.classCount]).to(device)
+    var (pace, biasPace) = (weights, bias)
+    var walk = BatchWalk(data, members: members, batchSize: PixelModel.batchSize, key: key)
+    let steps = PixelModel.epochs * walk.stepsPerEpoch
+    let schedule = Schedule.cosine(total: Double(steps))
+    for step in 0..<steps {
+      let (x, labels) = try rows(walk.batch(step: step))
+      // The gradient of the mean cross-entropy with respect to the logits z is (softmax(z) − y) / B.
+      let error = try (logits(x).softmax(1) - labels) / Double(x.shape[0])
+      let gradient = try x.transpose(0, 1).matmul(error) + weights * PixelModel.weightDecay
+      pace = try pace * PixelModel.momentum + gradient
+      biasPace = try biasPace * PixelModel.momentum + error.sum([0], keep: true)
+      let rate = PixelModel.stepSize / Double(values) * schedule.factor(at: Double(step))
+      weights = try weights - pace * rate
+      bias = try bias - biasPace * rate
+    }
+  }
+
+  /// Log odds log(p / (1 − p)) of each sample's given label, p its probability, and its most probable class.
+  func judge(_ members: [Int]) throws -> [(odds: Double, predicted: Int)] {
+    var judged: [(odds: Double, predicted: Int)] = []
+    for start in stride(from: 0, to: members.count, by: 256) {
+      let (x, labels) = try rows(data.batch(Array(members[start..<min(start + 256, members.count)])))
+      let z = try logits(x)
+      let others = try (z - labels * 1e9).logSumExp([1])
+      let odds = try ((z * labels).sum([1]) - others).doubles()
+      for pair in zip(odds, try z.argmax(1).integers()) { judged.append(pair) }
+    }
+    return judged
+  }
+
+  private func logits(_ x: Tensor) throws -> Tensor { try x.matmul(weights) + bias }
+
+  /// Images [B, D], normalized, and labels [B, C], one-hot.
+  private func rows(_ batch: ImageDataset.Batch) throws -> (Tensor, Tensor) {
+    let images = try normalization.prepare(batch.images, on: device)
+    return (
+      try images.reshape([images.shape[0], -1]),
+      try batch.labels.to(device).oneHot(data.classCount)
+    )
+  }
+}
+
+extension SuspicionRanking {
+  /// Ranks samples by how well a linear model of the bare pixels, which has learned from four fifths of the
+  /// others, knows their given label: what it is sure of carries a fixed pattern (`ShortcutSuspicion`). Needs no
+  /// other model, and seconds; linear in the number of samples.
+  ///
+  /// - Parameters:
+  ///   - data: the samples; with fewer than 2 all scores are 0.
+  ///   - normalization: of their channels.
+  ///   - key: draws the fifths and the order in which the model learns.
+  ///   - device: where to compute.
+  /// - Returns: scores log(p / (1 − p)) for the probability p of the given label; the most probable classes.
+  /// - Throws: `TensorError`.
+  public static func byPixels(
+    of data: ImageDataset, normalization: Normalize, key: RandomKey, device: Device = .cpu
+  ) throws -> SuspicionRanking {
+    let folds = min(5, data.count)
+    let order = try key.permutation(data.count).integers()
+    var scores = [Double](repeating: 0, count: data.count)
+    var predicted = data.labels
+    try withoutGradients {
+      for fold in 0..<folds where folds > 1 {
+        let held = order.indices.filter { $0 % folds == fold }.map { order[$0] }
+        let rest = order.indices.filter { $0 % folds != fold }.map { order[$0] }
+        let model = try PixelModel(
+          data, members: rest, normalization: normalization, key: key.step(fold), device: device)
+        for (position, judged) in zip(held, try model.judge(held)) {
+          scores[position] = judged.odds
+          predicted[position] = judged.predicted
+        }
+      }
+    }
+    return SuspicionRanking(scores: scores, predicted: predicted, labels: data.labels)
+  }
+}

@@ -1,0 +1,82 @@
+import BulwarkData
+import BulwarkStore
+import BulwarkTensor
+import Foundation
+import Testing
+
+@Suite("bulwark flag without a checkpoint")
+struct FlagPixelsTests {
+  let tool = Tool()
+
+  /// Four classes of 100 images of noise; a white corner on the first 30 of class "b".
+  private func poisoned(in folder: TemporaryFolder) throws -> String {
+    let noise = try RandomKey(seed: 4).uniform([400, 3, 8, 8], from: 0, to: 255)
+    let corner = try Tensor.zeros([400, 3, 8, 8])
+    try corner.narrow(0, start: 100, length: 30).narrow(2, start: 6, length: 2)
+      .narrow(3, start: 6, length: 2).fill(255)
+    let file = DatasetFile(
+      images: try noise.maximum(corner).to(.uint8), labels: (0..<400).map { $0 / 100 },
+      classNames: ["a", "b", "c", "d"],
+      indexSets: ["train": Array(0..<400), "poisoned": Array(100..<130)])
+    try file.write(to: folder.file("noise.h5"))
+    return folder.file("noise.h5")
+  }
+
+  @Test("The pixels give away a corner, and the class that has it, without any model")
+  func finds() async throws {
+    let folder = try TemporaryFolder()
+    let outcome = try await tool(
+      "flag", "--data", poisoned(in: folder), "--out", folder.file("list"), "--threads", "1",
+      "--json")
+    #expect(outcome.status == 0, "\(outcome.stderr)")
+    let result = try #require(outcome.json)
+    let details = try #require(result["details"] as? [String: Any])
+    #expect(details["suspected_classes"] as? [String] == ["b"])
+    let metrics = try #require(result["metrics"] as? [String: [String: Any]])
+    let recall = try #require(metrics["flagged_recall"]?["value"] as? Double)
+    let precision = try #require(metrics["flagged_precision"]?["value"] as? Double)
+    #expect(recall > 0.9 && precision > 0.85, "recall \(recall), precision \(precision)")
+    let list = try JSONValue(
+      parsing: String(contentsOfFile: folder.file("list.json"), encoding: .utf8))
+    #expect(try list["flagged"]?.decode(as: [Int].self).count == details["flagged"] as? Int)
+    #expect(try list["score"]?["name"]?.decode(as: String.self) == "pixel_log_odds")
+    #expect(FileManager.default.fileExists(atPath: folder.file("list.h5")))
+  }
+
+  @Test("--count flags so many of the class that is given away, --all-classes of any")
+  func count() async throws {
+    let folder = try TemporaryFolder()
+    let data = try poisoned(in: folder)
+    func labels(_ name: String, _ more: String...) async throws -> [Int] {
+      let outcome = try await tool.start(
+        ["flag", "--data", data, "--out", folder.file(name), "--threads", "1", "--count", "200"]
+          + more
+      ).outcome()
+      #expect(outcome.status == 0, "\(outcome.stderr)")
+      let list = try JSONValue(
+        parsing: String(contentsOfFile: folder.file(name + ".json"), encoding: .utf8))
+      let samples = try #require(try list["samples"]?.decode(as: [Sample].self))
+      let given = Dictionary(uniqueKeysWithValues: samples.map { ($0.index, $0.given_label) })
+      return try #require(try list["flagged"]?.decode(as: [Int].self)).compactMap { given[$0] }
+    }
+    // 100 of its class: all of them, and no other.
+    #expect(try await labels("one") == Array(repeating: 1, count: 100))
+    let any = try await labels("any", "--all-classes")
+    #expect(any.count == 200 && Set(any).count > 2)
+  }
+
+  private struct Sample: Decodable {
+    let index: Int
+    let given_label: Int
+  }
+
+  @Test("Clean digits: nothing is flagged, and a word says what that does not mean")
+  func clean() async throws {
+    let folder = try TemporaryFolder()
+    let outcome = try await tool(
+      "flag", "--data", "digits", "--out", folder.file("list"), "--threads", "1")
+    #expect(outcome.status == 0, "\(outcome.stderr)")
+    #expect(outcome.stdout.contains("0 of 1437 samples flagged"))
+    #expect(outcome.stderr.contains("clears no sample of triggers that bend images"))
+  }
+}
