@@ -67,7 +67,9 @@ struct QuarantineTests {
     #expect(losses.steps == [7, 14])
   }
 
-  @Test("So are those that the bare pixels give away, also without stage 1, and with the clique they are one set")
+  @Test(
+    "So are those that the bare pixels give away, also without stage 1, and with the clique they are one set"
+  )
   func shortcuts() throws {
     let alone = try trainer(TrainingSession(seed: 1), share: 0) { $0.head.shortcutShare = 0.03 }
     _ = try alone.run()

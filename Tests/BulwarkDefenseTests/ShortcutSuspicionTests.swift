@@ -49,7 +49,8 @@ struct ShortcutSuspicionTests {
     #expect(ShortcutSuspicion(ranking(size: 2), share: 0.03).members.isEmpty)
     #expect(ShortcutSuspicion(ranking(size: 3), share: 0.03).members.count == 3)
     #expect(ShortcutSuspicion(ranking(size: 40), share: 0).members.isEmpty)
-    #expect(ShortcutSuspicion(ranking(size: 40, classes: 2, raised: [1]), share: 0.03).members.isEmpty)
+    #expect(
+      ShortcutSuspicion(ranking(size: 40, classes: 2, raised: [1]), share: 0.03).members.isEmpty)
   }
 
   @Test("Equal scores are found together or not at all")
@@ -89,7 +90,9 @@ struct ShortcutSuspicionTests {
       labels: (0..<400).map { $0 / 100 }, classNames: ["a", "b", "c", "d"])
   }
 
-  @Test("The bare pixels give away a corner in noise, with true labels, and nothing where there is none")
+  @Test(
+    "The bare pixels give away a corner in noise, with true labels, and nothing where there is none"
+  )
   func pixels() throws {
     func found(_ data: ImageDataset) throws -> ShortcutSuspicion {
       try ShortcutSuspicion(
@@ -103,7 +106,9 @@ struct ShortcutSuspicionTests {
     #expect(try found(cornered(0)).members.isEmpty)
   }
 
-  @Test("A sample is judged by a model that has not seen it: pure noise is known no better than by chance")
+  @Test(
+    "A sample is judged by a model that has not seen it: pure noise is known no better than by chance"
+  )
   func crossFitted() throws {
     let data = try cornered(0)
     let ranking = try SuspicionRanking.byPixels(

@@ -117,8 +117,8 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     /// Most labels that a suspected class keeps, as a share of the median class size: without it an
     /// attack keeps more labels the more samples it moves into its target. 0 for no limit.
     public var suspectLimit = 0.6
-    /// Share of the rest of a class with a clique that keeps its label from `suspectFromEpoch` on, where its
-    /// contradictions do not speak against it too.
+    /// Share of the rest of a class with samples in quarantine that keeps its label from `suspectFromEpoch` on,
+    /// where its contradictions do not speak against it too.
     public var cliqueRestShare = 0.9
 
     /// The defaults.

@@ -34,8 +34,8 @@ public final class DBDTrainer {
   /// The split that is in use, once stage 2 is over.
   public internal(set) var split: LossSplit?
 
-  /// Classes taken for the target of an attack, by their contradictions or because they hold a clique,
-  /// ascending; empty where no class stood out.
+  /// Classes taken for the target of an attack, by their contradictions or because samples of theirs are in
+  /// quarantine, ascending; empty where no class stood out.
   public var suspectedClasses: [Int] {
     Set(quarantine.map { data.train.labels[$0] }).union(contradictedClasses).sorted()
   }
@@ -51,8 +51,9 @@ public final class DBDTrainer {
   /// where `DBDOptions.Filter.suspectThreshold` is 0.
   public internal(set) var contradictedClasses: [Int] = []
 
-  /// Samples that no pool of stages 2 and 3 holds because they form cliques in the features of stage 1; empty
-  /// where `DBDOptions.Head.cliqueShare` is 0 or there are none.
+  /// Samples that no pool of stages 2 and 3 holds because they form cliques in the features of stage 1
+  /// (`CliqueSuspicion`) or are known by a pattern in their pixels (`ShortcutSuspicion`); empty where there are
+  /// none, or where the options look for neither.
   public internal(set) var quarantine: [Int] = []
 
   /// Histograms and class counts after each stage that is over, as `StageRecord.json`, by its name.

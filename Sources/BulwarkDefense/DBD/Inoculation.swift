@@ -1,21 +1,22 @@
 import BulwarkData
 import BulwarkTensor
 
-/// What the images of a clique have in common beyond their class, laid over labeled images of all classes in
-/// stage 3: labels that stay while the trigger comes and goes teach the network to ignore it. Not in the paper.
+/// What the images in quarantine (cliques, shortcuts) have in common beyond their class, laid over labeled images
+/// of all classes in stage 3: labels that stay while the trigger comes and goes teach the network to ignore it.
+/// Not in the paper.
 ///
-/// For a clique Q of class c with the other samples R of that class, the difference is mean(Q) − mean(R): the
-/// contents of the class cancel, and a fixed trigger (a sinusoid, a blended picture, a patch) remains. Where a
-/// clique has no fixed trigger, what remains is how its mean differs from that of its class.
+/// For the samples Q of class c in quarantine with the other samples R of that class, the difference is mean(Q) − mean(R): the
+/// contents of the class cancel, and a fixed trigger (a sinusoid, a blended picture, a patch) remains. Where they
+/// have no fixed trigger, what remains is how their mean differs from that of their class.
 public struct Inoculation: Sendable {
-  /// One a class with a clique, [1, C, H, W] float32, in steps of 8-bit pixels.
+  /// One a class with samples in quarantine, [1, C, H, W] float32, in steps of 8-bit pixels.
   let differences: [Tensor]
 
   /// Takes the differences from a data set.
   ///
   /// - Parameters:
   ///   - data: the training images.
-  ///   - cliques: positions of all samples in cliques (`CliqueSuspicion.members`).
+  ///   - cliques: positions of all samples in quarantine (`CliqueSuspicion.members`, `ShortcutSuspicion.members`).
   /// - Throws: `TensorError`.
   public init(_ data: ImageDataset, cliques: [Int]) throws {
     let inClique = Set(cliques)

@@ -25,8 +25,11 @@ struct PixelModel {
   /// Trains from weights of 0 by SGD with momentum and a step size that falls along a cosine.
   ///
   /// - Parameters:
+  ///   - data: holds the samples.
   ///   - members: positions in `data` to learn from.
+  ///   - normalization: of the images.
   ///   - key: draws their order.
+  ///   - device: where to compute.
   /// - Throws: `TensorError`.
   init(
     _ data: ImageDataset, members: [Int], normalization: Normalize, key: RandomKey, device: Device
@@ -56,7 +59,8 @@ struct PixelModel {
   func judge(_ members: [Int]) throws -> [(odds: Double, predicted: Int)] {
     var judged: [(odds: Double, predicted: Int)] = []
     for start in stride(from: 0, to: members.count, by: 256) {
-      let (x, labels) = try rows(data.batch(Array(members[start..<min(start + 256, members.count)])))
+      let (x, labels) = try rows(
+        data.batch(Array(members[start..<min(start + 256, members.count)])))
       let z = try logits(x)
       let others = try (z - labels * 1e9).logSumExp([1])
       let odds = try ((z * labels).sum([1]) - others).doubles()

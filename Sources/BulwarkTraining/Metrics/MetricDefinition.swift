@@ -91,7 +91,7 @@ public enum Metric {
   /// Samples that DBD leaves out of stages 2 and 3.
   public static let quarantinedSamples = MetricDefinition(
     name: "quarantined_samples", unit: "samples", direction: .lower,
-    formula: "samples in cliques of the features of stage 1 (CliqueSuspicion)",
+    formula: "samples in cliques of the features of stage 1, or known by a pattern in their pixels",
     source: "Bulwark, Docs/DBD.md")
 
   /// How well the features of stage 1 know the given labels.

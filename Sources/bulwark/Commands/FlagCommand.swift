@@ -11,7 +11,8 @@ import Foundation
 struct FlagCommand: ToolCommand {
   static let configuration = CommandConfiguration(
     commandName: "flag",
-    abstract: "Rank training samples by how suspicious a checkpoint, or their bare pixels, make them.",
+    abstract:
+      "Rank training samples by how suspicious a checkpoint, or their bare pixels, make them.",
     discussion: """
       With a checkpoint, the score of a sample is the symmetric cross-entropy of the model against the given label, \
       in evaluation mode, without augmentation: the higher, the more suspicious. All samples are \
