@@ -127,7 +127,7 @@ struct DBDTrainerTests {
   func keepsSuspects() throws {
     let run = try trainer(TrainingSession(seed: 1), options())
     run.contradictedClasses = [5]
-    run.quarantine = [0]
+    run.shortcuts = [0]
     let suspects = [run.data.train.labels[0], 5].sorted()
     let other = try trainer(TrainingSession(seed: 1), options())
     try other.restore(run.snapshot())
@@ -139,13 +139,40 @@ struct DBDTrainerTests {
   @Test("A checkpoint keeps the quarantine, and neither pool of the split holds any of it")
   func keepsQuarantine() throws {
     let run = try trainer(TrainingSession(seed: 1), options())
-    run.quarantine = [2, 5]
+    (run.cliques, run.shortcuts) = ([2], [2, 5])
     run.split = LossSplit(labeled: [0, 1], total: 8, excluding: [2, 5])
     let other = try trainer(TrainingSession(seed: 1), options())
     try other.restore(run.snapshot())
     #expect(other.quarantine == [2, 5])
+    #expect(other.cliques == [2] && other.shortcuts == [2, 5])
     #expect(other.split?.unlabeled.contains(2) == false)
     #expect(other.split?.unlabeled.contains(3) == true)
+  }
+
+  @Test("A run that looks for no shortcuts goes on where an earlier build stopped, with its clique")
+  func earlierBuild() throws {
+    var none = options()
+    none.head.shortcutShare = 0
+    let run = try trainer(TrainingSession(seed: 1), none)
+    run.stage = .semiSupervision
+    run.cliques = [2]
+    var checkpoint = try run.snapshot()
+    checkpoint.indexSets["cliques"] = nil
+    guard case .object(var settings)? = checkpoint.optimizer?.settings,
+      case .object(var head)? = settings["head"]
+    else {
+      Issue.record("settings are no object")
+      return
+    }
+    head["shortcutShare"] = nil
+    settings["head"] = .object(head)
+    checkpoint.optimizer?.settings = .object(settings)
+    let other = try trainer(TrainingSession(seed: 1), none)
+    try other.restore(checkpoint)
+    #expect(other.cliques == [2] && other.shortcuts.isEmpty)
+    #expect(throws: CheckpointUseError.otherRun("its DBD settings differ")) {
+      try trainer(TrainingSession(seed: 1), options()).restore(checkpoint)
+    }
   }
 
   @Test("A finished run is no start for one with other settings")

@@ -33,6 +33,26 @@ struct LossFilterTests {
     #expect(split.unlabeled == [7, 9, 10, 11])
   }
 
+  @Test(
+    "A suspected class loses no more labels for what is excluded, and keeps no more than a cleared one"
+  )
+  func suspectedWithExcluded() {
+    let many = SuspicionRanking(
+      scores: (0..<40).map(Double.init), predicted: [Int](repeating: 0, count: 40),
+      labels: (0..<40).map { $0 % 2 })
+    func labels(excluding: [Int], limit: Double = 0) -> Int {
+      LossSplit(
+        many, suspects: [1], suspectShare: 0.5, trustedShare: 1, suspectLimit: limit,
+        clearedShare: 0.9, excluding: Set(excluding)
+      ).labeled.count { $0 % 2 == 1 }
+    }
+    // Half of 20 samples, whether or not 3 of them are excluded; nine tenths of the 10 left of 20 are 9.
+    #expect(labels(excluding: []) == 10)
+    #expect(labels(excluding: [1, 3, 5]) == 10)
+    #expect(labels(excluding: Array(stride(from: 1, to: 21, by: 2))) == 9)
+    #expect(labels(excluding: [1, 3, 5], limit: 0.4) == 8)
+  }
+
   @Test("With the poisons on top, precision and AUC are 1 and the pool is clean")
   func perfect() {
     let values = ranking.evidence(knownPoisons: [1, 3], split: half)

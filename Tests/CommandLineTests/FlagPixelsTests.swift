@@ -38,7 +38,10 @@ struct FlagPixelsTests {
     #expect(recall > 0.9 && precision > 0.85, "recall \(recall), precision \(precision)")
     let list = try JSONValue(
       parsing: String(contentsOfFile: folder.file("list.json"), encoding: .utf8))
-    #expect(try list["flagged"]?.decode(as: [Int].self).count == details["flagged"] as? Int)
+    let samples = try #require(try list["samples"]?.decode(as: [Sample].self))
+    let score = Dictionary(uniqueKeysWithValues: samples.map { ($0.index, $0.score) })
+    let flagged = try #require(try list["flagged"]?.decode(as: [Int].self)).compactMap { score[$0] }
+    #expect(flagged == flagged.sorted(by: >) && flagged.count == details["flagged"] as? Int)
     #expect(try list["score"]?["name"]?.decode(as: String.self) == "pixel_log_odds")
     #expect(FileManager.default.fileExists(atPath: folder.file("list.h5")))
   }
@@ -67,6 +70,7 @@ struct FlagPixelsTests {
 
   private struct Sample: Decodable {
     let index: Int
+    let score: Double
     let given_label: Int
   }
 
@@ -78,5 +82,22 @@ struct FlagPixelsTests {
     #expect(outcome.status == 0, "\(outcome.stderr)")
     #expect(outcome.stdout.contains("0 of 1437 samples flagged"))
     #expect(outcome.stderr.contains("clears no sample of triggers that bend images"))
+    let counted = try await tool(
+      "flag", "--data", "digits", "--out", folder.file("five"), "--threads", "1", "--count", "5")
+    #expect(counted.stdout.contains("5 of 1437 samples flagged"))
+    #expect(counted.stderr.contains("no more than what is easy"), "\(counted.stderr)")
+  }
+
+  @Test("Data with fewer than three classes of ten samples are refused, and why is said")
+  func twoClasses() async throws {
+    let folder = try TemporaryFolder()
+    let file = DatasetFile(
+      images: try Tensor.zeros([40, 1, 4, 4]).to(.uint8), labels: (0..<40).map { $0 / 20 },
+      classNames: ["a", "b", "c"], indexSets: ["train": Array(0..<40)])
+    try file.write(to: folder.file("two.h5"))
+    let outcome = try await tool(
+      "flag", "--data", folder.file("two.h5"), "--out", folder.file("list"), "--threads", "1")
+    #expect(outcome.status == 65 && outcome.stderr.contains("it takes 3"), "\(outcome.stderr)")
+    #expect(!FileManager.default.fileExists(atPath: folder.file("list.json")))
   }
 }

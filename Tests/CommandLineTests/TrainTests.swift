@@ -125,7 +125,7 @@ struct TrainTests {
       "methods=[dbdd]", "methods=[]", "model.family=resnet19", "model.width=0", "threads=-1",
       "poison.attack=badnet", "poison.rate=2", "augmentation.jitter=9", "device=gpu",
       "dbd.filter.share=1.5", "nonsense", "precision=fp16", "methods=[dbd",
-      "dbd.head.clique_share=2",
+      "dbd.head.clique_share=2", "dbd.head.shortcut_share=2",
     ])
   func badSetting(assignment: String) async throws {
     let recipe = try TinyRecipe()

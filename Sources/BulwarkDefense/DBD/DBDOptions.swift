@@ -112,7 +112,8 @@ public struct DBDOptions: Hashable, Sendable, Codable {
     /// First epoch of stage 3 that may suspect a class: earlier models are weak and starved of hard
     /// classes, which then look contradicted too.
     public var suspectFromEpoch = 4
-    /// Share of the labels that every other class keeps once a class is suspected.
+    /// Share of the labels that every other class keeps once a class is suspected, by its contradictions or because
+    /// samples of it are in quarantine.
     public var trustedShare = 1.0
     /// Most labels that a suspected class keeps, as a share of the median class size: without it an
     /// attack keeps more labels the more samples it moves into its target. 0 for no limit.

@@ -28,7 +28,11 @@ extension DBDTrainer {
       checkpoint.states[name] = StateDict([("value", try Tensor(classes))])
     }
     if !stageRecords.isEmpty { checkpoint.notes = ["stage_records": .object(stageRecords)] }
-    if !quarantine.isEmpty { checkpoint.indexSets["quarantine"] = quarantine }
+    for (name, samples) in [
+      ("quarantine", quarantine), ("cliques", cliques), ("shortcuts", shortcuts),
+    ] where !samples.isEmpty {
+      checkpoint.indexSets[name] = samples
+    }
     if let split { checkpoint.indexSets["labeled_pool"] = split.labeled }
     if let known = data.knownPoisons { checkpoint.indexSets["poisoned"] = known }
     return checkpoint
@@ -80,7 +84,9 @@ extension DBDTrainer {
     contradictedClasses =
       try checkpoint.states["contradicted_classes"]?["value"]?.integers() ?? []
     if case .object(let records)? = checkpoint.notes["stage_records"] { stageRecords = records }
-    quarantine = checkpoint.quarantine
+    shortcuts = checkpoint.indexSets["shortcuts"] ?? []
+    // Before there were shortcuts, what was in quarantine was a clique.
+    cliques = checkpoint.indexSets["cliques"] ?? (shortcuts.isEmpty ? checkpoint.quarantine : [])
     split = checkpoint.indexSets["labeled_pool"].map {
       LossSplit(labeled: Set($0), total: data.train.count, excluding: Set(quarantine))
     }
@@ -99,13 +105,17 @@ extension DBDTrainer {
     else { return false }
     savedHead["learningRate"] = nil
     ownHead["learningRate"] = nil
+    // Before there were shortcuts nobody looked for them.
+    if savedHead["shortcutShare"] == nil, options.head.shortcutShare == 0 {
+      ownHead["shortcutShare"] = nil
+    }
     return savedHead == ownHead
   }
 }
 
 extension Checkpoint {
-  /// The samples that a DBD run kept out of the pools of stages 2 and 3 (`CliqueSuspicion`), ascending positions in its
-  /// training set; empty for every other checkpoint.
+  /// The samples that a DBD run kept out of the pools of stages 2 and 3 (`CliqueSuspicion`, `ShortcutSuspicion`),
+  /// ascending positions in its training set; empty for every other checkpoint.
   public var quarantine: [Int] { indexSets["quarantine"] ?? [] }
 
   /// The labels of the classes that a DBD run suspected of being an attack's target, ascending; empty

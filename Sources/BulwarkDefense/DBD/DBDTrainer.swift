@@ -53,8 +53,14 @@ public final class DBDTrainer {
 
   /// Samples that no pool of stages 2 and 3 holds because they form cliques in the features of stage 1
   /// (`CliqueSuspicion`) or are known by a pattern in their pixels (`ShortcutSuspicion`); empty where there are
-  /// none, or where the options look for neither.
-  public internal(set) var quarantine: [Int] = []
+  /// none, or where the options look for neither. Ascending.
+  public var quarantine: [Int] { Set(cliques).union(shortcuts).sorted() }
+
+  /// Those in quarantine for a clique, ascending.
+  public internal(set) var cliques: [Int] = []
+
+  /// Those in quarantine for a pattern in their pixels, ascending.
+  public internal(set) var shortcuts: [Int] = []
 
   /// Histograms and class counts after each stage that is over, as `StageRecord.json`, by its name.
   public internal(set) var stageRecords: [String: JSONValue] = [:]

@@ -20,23 +20,21 @@ extension DBDTrainer {
     let settings = options.head
     let looksForCliques = settings.cliqueShare > 0 && options.selfSupervision.enabled
     guard looksForCliques || settings.shortcutShare > 0 else { return }
-    var found = Set<Int>()
     if looksForCliques {
-      let cliques = CliqueSuspicion(
+      let found = CliqueSuspicion(
         try neighborRanking(epoch: 0, neighbors: settings.cliqueNeighbors),
         classCount: data.train.classCount, share: settings.cliqueShare)
-      tell(cliques.members, of: cliques.classes, "form cliques in the features")
-      found.formUnion(cliques.members)
+      cliques = found.members
+      tell(found.members, of: found.classes, "form cliques in the features")
     }
     if settings.shortcutShare > 0 {
       let ranking = try SuspicionRanking.byPixels(
         of: data.train, normalization: data.normalization, key: session.key.stream("pixels"),
         device: session.device)
-      let shortcuts = ShortcutSuspicion(ranking, share: settings.shortcutShare)
-      tell(shortcuts.members, of: shortcuts.classes, "are known by a pattern in their pixels")
-      found.formUnion(shortcuts.members)
+      let found = ShortcutSuspicion(ranking, share: settings.shortcutShare)
+      shortcuts = found.members
+      tell(found.members, of: found.classes, "are known by a pattern in their pixels")
     }
-    quarantine = found.sorted()
     history.record(
       MetricValue(
         Metric.quarantinedSamples, Double(quarantine.count), count: data.train.count),
@@ -58,14 +56,18 @@ extension DBDTrainer {
   func runHead() throws {
     let settings = options.head
     let key = session.key.stream("head")
+    func batches() -> BatchWalk {
+      BatchWalk(
+        data.train, members: quarantine.isEmpty ? nil : kept(), batchSize: settings.batchSize,
+        key: key)
+    }
+    session.tell(
+      .stage(name: stage.rawValue, step: step, steps: settings.epochs * batches().stepsPerEpoch))
     if step == 0 { try fillQuarantine() }
-    var walk = BatchWalk(
-      data.train, members: quarantine.isEmpty ? nil : kept(), batchSize: settings.batchSize,
-      key: key)
+    var walk = batches()
     let steps = settings.epochs * walk.stepsPerEpoch
     let isFrozen = options.selfSupervision.enabled
     optimizer.learningRate = settings.learningRate
-    session.tell(.stage(name: stage.rawValue, step: step, steps: steps))
     while step < steps {
       let batch = try walk.batch(step: step)
       let images = try views.weak(

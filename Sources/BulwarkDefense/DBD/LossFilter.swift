@@ -161,7 +161,8 @@ public struct LossSplit: Sendable, Equatable {
   ///   - cleared: classes whose suspicious samples are excluded already, as cliques, and which are not suspected
   ///     beside.
   ///   - clearedShare: share of such a class that keeps its label, 0...1, without limit.
-  ///   - excluding: samples that are in neither pool.
+  ///   - excluding: samples that are in neither pool. A suspected class that has some loses no more labels for
+  ///     it: it keeps `suspectShare` of all its samples, at most `clearedShare` of those that are left.
   public init(
     _ ranking: SuspicionRanking, suspects: Set<Int>, suspectShare: Double, trustedShare: Double,
     suspectLimit: Double = 0, cleared: Set<Int> = [], clearedShare: Double = 1,
@@ -171,6 +172,7 @@ public struct LossSplit: Sendable, Equatable {
     let members = Dictionary(grouping: ranking.ascending.filter { !excluding.contains($0) }) {
       ranking.labels[$0]
     }
+    let excluded = Dictionary(grouping: excluding) { ranking.labels[$0] }
     let sizes = members.values.map(\.count).sorted()
     let median = sizes.isEmpty ? 0 : Double(sizes[sizes.count / 2])
     for (label, list) in members {
@@ -178,6 +180,10 @@ public struct LossSplit: Sendable, Equatable {
       let share =
         isSuspected ? suspectShare : cleared.contains(label) ? clearedShare : trustedShare
       var count = share * Double(list.count)
+      if isSuspected, let left = excluded[label] {
+        count = min(
+          share * Double(list.count + left.count), clearedShare * Double(list.count))
+      }
       if isSuspected, suspectLimit > 0 { count = min(count, suspectLimit * median) }
       kept.formUnion(list.prefix(Int(count.rounded(.down))))
     }

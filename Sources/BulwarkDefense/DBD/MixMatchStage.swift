@@ -75,8 +75,10 @@ extension DBDTrainer {
         : try currentRanking(epoch: epoch)
     }
     if filter.suspectThreshold > 0 {
+      // A clique agrees with its class by its trigger alone. What the pixels give away, a model that was not
+      // trained on it contradicts, as it does the rest of the poisons, which the pixels may not give away.
       let suspicion = ClassSuspicion(
-        ranking, classCount: data.train.classCount, excluding: Set(quarantine))
+        ranking, classCount: data.train.classCount, excluding: Set(cliques))
       // Once suspected, always suspected: the model forgets its contradictions while it learns a class.
       if epoch >= filter.suspectFromEpoch {
         let found = suspicion.suspects(

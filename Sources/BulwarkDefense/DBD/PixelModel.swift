@@ -82,16 +82,22 @@ struct PixelModel {
 }
 
 extension SuspicionRanking {
-  /// Ranks samples by how well a linear model of the bare pixels, which has learned from four fifths of the
+  /// Ranks samples by how surely a linear model of the bare pixels, which has learned from four fifths of the
   /// others, knows their given label: what it is sure of carries a fixed pattern (`ShortcutSuspicion`). Needs no
-  /// other model, and seconds; linear in the number of samples.
+  /// other model; linear in the number of samples and of classes. Holds some copies of one float32 weight for
+  /// each pixel value and class.
+  ///
+  /// Neither a large nor an easy class may look like one with a pattern. So the model learns from no more samples of
+  /// a class than the median class has, and the lower quartile of a class's log odds, which is what it has as a
+  /// whole, is taken from its scores.
   ///
   /// - Parameters:
   ///   - data: the samples; with fewer than 2 all scores are 0.
   ///   - normalization: of their channels.
   ///   - key: draws the fifths and the order in which the model learns.
   ///   - device: where to compute.
-  /// - Returns: scores log(p / (1 − p)) for the probability p of the given label; the most probable classes.
+  /// - Returns: scores log(p / (1 − p)) for the probability p of the given label, less the lower quartile of their
+  ///   class; the most probable classes.
   /// - Throws: `TensorError`.
   public static func byPixels(
     of data: ImageDataset, normalization: Normalize, key: RandomKey, device: Device = .cpu
@@ -104,6 +110,7 @@ extension SuspicionRanking {
       for fold in 0..<folds where folds > 1 {
         let held = order.indices.filter { $0 % folds == fold }.map { order[$0] }
         let rest = order.indices.filter { $0 % folds != fold }.map { order[$0] }
+          .evenly(by: data.labels)
         let model = try PixelModel(
           data, members: rest, normalization: normalization, key: key.step(fold), device: device)
         for (position, judged) in zip(held, try model.judge(held)) {
@@ -112,6 +119,23 @@ extension SuspicionRanking {
         }
       }
     }
+    for members in Dictionary(grouping: scores.indices, by: { data.labels[$0] }).values {
+      let lowerQuartile = members.map { scores[$0] }.sorted()[members.count / 4]
+      for position in members { scores[position] -= lowerQuartile }
+    }
     return SuspicionRanking(scores: scores, predicted: predicted, labels: data.labels)
+  }
+}
+
+extension [Int] {
+  /// The first of these positions of every class, no more than the median class has.
+  fileprivate func evenly(by labels: [Int]) -> [Int] {
+    let sizes = Dictionary(grouping: self) { labels[$0] }.values.map(\.count).sorted()
+    let most = sizes.isEmpty ? 0 : sizes[sizes.count / 2]
+    var taken: [Int: Int] = [:]
+    return filter {
+      taken[labels[$0], default: 0] += 1
+      return taken[labels[$0], default: 0] <= most
+    }
   }
 }

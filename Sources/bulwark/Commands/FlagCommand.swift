@@ -20,11 +20,12 @@ struct FlagCommand: ToolCommand {
       Where DBD suspected classes of being an attack's target, only samples of those are flagged; \
       samples that DBD left out of its training come first.
 
-      Without a checkpoint, the score is how surely a linear model of the bare pixels, which has learned \
-      from other samples, knows the given label: log(p / (1 − p)). Such a model cannot see what an image \
-      shows, only a pattern at a fixed place. Flagged are the samples of a class that are known so well that \
-      hardly any sample of another class is: a patch, a picture or a sinusoid laid over them gives them away. \
-      It takes seconds. It cannot see a trigger that bends every image in its own way (WaNet), or a faint one.
+      Without a checkpoint, the score is how surely a linear model of the bare pixels, which has learned from \
+      other samples, knows the given label: log(p / (1 − p)), less the lower quartile of the class. Such a model cannot see what an image shows, only a pattern at a fixed place. \
+      Flagged are the samples of a class that are known so well that hardly any sample of another class is: a \
+      patch, a picture or a sinusoid laid over them gives them away. --count flags that many of such a class, \
+      or, where there is none, of all. It takes three classes of ten samples or more, and seconds for small \
+      images. It cannot see a trigger that bends every image in its own way (WaNet), or a faint one.
       """)
 
   @Argument(help: "The checkpoint: of a DBD run, or any other; without one, the pixels decide.")
@@ -104,16 +105,21 @@ struct FlagCommand: ToolCommand {
         "note: only \(flagged.count) samples of the suspected classes are there to flag; --all-classes takes "
           + "others, too")
     }
-    if flagged.isEmpty {
+    if loaded == nil, suspects.isEmpty {
       console.note(
-        loaded == nil
-          ? "note: no class is given away by a fixed pattern. That clears no sample of triggers that bend "
-            + "images or are faint: rank with the checkpoint of a DBD run on the same data."
-          : "note: the model disputes no label. One that was trained on the poisons without a defense agrees "
-            + "with them: rank with the checkpoint of a DBD run on the same data.")
+        "note: no class is given away by a fixed pattern"
+          + (flagged.isEmpty ? ". " : ", so what --count flags is no more than what is easy. ")
+          + "That clears no sample of triggers that bend images or are faint: rank with the checkpoint of a "
+          + "DBD run on the same data.")
+    } else if flagged.isEmpty {
+      console.note(
+        "note: the model disputes no label. One that was trained on the poisons without a defense agrees "
+          + "with them: rank with the checkpoint of a DBD run on the same data.")
     }
     try console.finish(result) {
-      let classes = names.isEmpty ? "" : ", all of them \(names.joined(separator: " or "))"
+      let areTheirs = flagged.allSatisfy { suspects.contains(ranking.labels[$0]) }
+      let classes =
+        names.isEmpty || !areTheirs ? "" : ", all of them \(names.joined(separator: " or "))"
       var lines = [
         "\(flagged.count) of \(train.count) samples flagged\(classes); the most suspicious of all:",
         "",

@@ -34,24 +34,34 @@ extension FlagJudgement {
   }
 
   /// By the bare pixels, without a checkpoint (`ShortcutSuspicion`).
+  ///
+  /// - Throws: `ToolError` for data in which no class has others to be compared with.
   init(
     pixelsOf train: ImageDataset, count: Int?, allClasses: Bool, session: TrainingSession
   ) throws {
+    let populated = train.countsPerClass.count { $0 >= ShortcutSuspicion.leastCount }
+    guard populated >= ShortcutSuspicion.leastClasses else {
+      throw ToolError(
+        summary: "only \(populated) of \(train.classCount) classes have at least "
+          + "\(ShortcutSuspicion.leastCount) samples; bare pixels are judged by comparing a class with others, and "
+          + "it takes \(ShortcutSuspicion.leastClasses).",
+        remedy: "Rank with a checkpoint: bulwark flag CHECKPOINT --data ...", category: .badData)
+    }
     let pixels = try SuspicionRanking.byPixels(
       of: train, normalization: train.normalization(), key: session.key.stream("pixels"),
       device: session.device)
     let found = ShortcutSuspicion(pixels, share: DBDOptions.Head().shortcutShare)
-    let classes = allClasses ? [] : found.classes
     let order = pixels.descending
     if let count {
-      let candidates = order.filter { classes.isEmpty || classes.contains(pixels.labels[$0]) }
-      flagged = Array(candidates.prefix(count))
+      let isAny = allClasses || found.classes.isEmpty
+      flagged = Array(
+        order.filter { isAny || found.classes.contains(pixels.labels[$0]) }.prefix(count))
     } else {
       flagged = order.filter(Set(found.members).contains)
     }
     ranking = pixels
     score = .pixels
-    suspects = classes
+    suspects = found.classes
     details = ["known_by_pattern": .int(found.members.count)]
   }
 }

@@ -8,9 +8,10 @@ import Foundation
 /// HDF5: 1-D data sets of equal length `index` (position in the training set, int64), `score`
 /// (float64), `given_label` and `predicted_label` (int64), and `flagged`, the positions in the index
 /// set. JSON: the same as one object with a row for each sample, and the file of each sample where
-/// samples are files. Samples that DBD left out of its training have the highest loss plus 1 as their score.
+/// samples are files. Samples that DBD left out of its training have the highest loss plus 1 as their score. The
+/// score's name is `symmetric_cross_entropy`, or `pixel_log_odds` where no model was asked.
 struct SuspicionListFile {
-  /// Losses and predictions.
+  /// Scores and predictions.
   var ranking: SuspicionRanking
   /// Positions that the list flags, most suspicious first.
   var flagged: [Int]
@@ -21,15 +22,15 @@ struct SuspicionListFile {
   /// What the scores are.
   var score = Score.loss
 
-  /// Name and unit of the scores.
+  /// Name of the scores, which are in nats.
   struct Score {
     let name: String
-    let unit: String
+    let spoken: String
 
     /// A model's loss of the given label.
-    static let loss = Score(name: "symmetric_cross_entropy", unit: "nats")
+    static let loss = Score(name: "symmetric_cross_entropy", spoken: "symmetric cross-entropy")
     /// How surely the bare pixels give the given label.
-    static let pixels = Score(name: "pixel_log_odds", unit: "nats")
+    static let pixels = Score(name: "pixel_log_odds", spoken: "log odds by bare pixels")
   }
 
   /// Writes `<base>.json` and `<base>.h5`, each whole or not at all.
@@ -49,8 +50,7 @@ struct SuspicionListFile {
       try write(flagged, "flagged", to: file)
       try file.root.write("class_names", texts: dataset.classNames)
       try file.root.setAttribute("format", "bulwark.suspicion/1")
-      try file.root.setAttribute(
-        "score", "\(score.name.replacingOccurrences(of: "_", with: " ")) in \(score.unit)")
+      try file.root.setAttribute("score", "\(score.spoken) in nats")
       try file.close()
     }
     return paths
@@ -68,7 +68,7 @@ struct SuspicionListFile {
     }
     return origin.merging([
       "schema": "bulwark.suspicion/1",
-      "score": ["name": .string(score.name), "unit": .string(score.unit)],
+      "score": ["name": .string(score.name), "unit": "nats"],
       "classes": .array(dataset.classNames.map(JSONValue.string)),
       "flagged": .array(flagged.map(JSONValue.int)),
       "samples": .array(samples),

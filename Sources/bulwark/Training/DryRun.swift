@@ -77,7 +77,8 @@ struct DryRun {
         "head", try time(.dbd, DBDTrainer.Stage.head.rawValue, dbd: later),
         extra: measuring + ranking)
     }
-    later.head.epochs = 0
+    // Timed with the head.
+    (later.head.epochs, later.head.cliqueShare, later.head.shortcutShare) = (0, 0, 0)
     if full.semiSupervision.method != .none, full.semiSupervision.epochs > 0,
       isLeft(.semiSupervision)
     {
