@@ -29,6 +29,12 @@ struct TrainCommand: ToolCommand {
   @Option(help: "Use at most this many training samples, balanced over the classes.")
   var limit: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "Leave these samples out: a JSON, CSV or HDF5 list, such as `bulwark flag` writes.",
+      valueName: "list"))
+  var leaveOut: String?
+
   @Option(help: "Architecture: \(Architecture.Family.listing).")
   var model: Architecture.Family?
 
@@ -56,6 +62,7 @@ struct TrainCommand: ToolCommand {
       if let data { recipe.data.path = data }
       if let dataKind { recipe.data.kind = dataKind.rawValue }
       if let limit { recipe.data.limit = limit }
+      if let leaveOut { recipe.leaveOut = leaveOut }
       if let model { recipe.model.family = model }
       if let width { recipe.model.width = width }
       if let attack { recipe.poison.attack = attack }

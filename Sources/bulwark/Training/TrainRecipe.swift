@@ -23,6 +23,8 @@ struct TrainRecipe: SeededRecipe, Equatable {
   var data = DataSettings()
   /// The attack that is applied to the training images first; none by default.
   var poison = PoisonSettings()
+  /// A list of training samples to leave out, after the attack, such as `bulwark flag` writes; empty for none.
+  var leaveOut = ""
   /// The network.
   var model = ModelSettings()
   /// Random views of supervised training and of DBD's stages 2 and 3.

@@ -5,6 +5,7 @@ import BulwarkPoisoning
 import BulwarkStore
 import BulwarkTensor
 import BulwarkTraining
+import BulwarkUnlearning
 
 /// A recipe with its images, ready to train.
 struct TrainRun {
@@ -54,6 +55,10 @@ struct TrainRun {
     } else {
       attack = nil
     }
+    if !recipe.leaveOut.isEmpty {
+      (train, known) = try TrainRun.leavingOut(recipe.leaveOut, of: train, known: known)
+      console.note("\(train.count) samples are left without those of \(recipe.leaveOut)")
+    }
     let normalize = try train.normalization()
     let triggered = try bundle.test.flatMap { test in
       try poisoner.map { try $0.triggeredTest(test) }
@@ -63,6 +68,24 @@ struct TrainRun {
       evaluator: Evaluator(test: bundle.test, triggered: triggered, normalization: normalize),
       knownPoisons: known)
     architecture = recipe.architecture(for: train)
+  }
+
+  /// The samples that are not on a list, and where the known poisons among them stand.
+  private static func leavingOut(
+    _ list: String, of train: ImageDataset, known: [Int]?
+  ) throws -> (ImageDataset, [Int]?) {
+    let left = Set(try ForgetListFile.read(list, of: train.count))
+    let kept = train.labels.indices.filter { !left.contains($0) }
+    guard !kept.isEmpty else {
+      throw ToolError(
+        summary: "\(list) holds all \(train.count) training samples; none is left to train on.",
+        remedy: "Leave out fewer.", category: .badData)
+    }
+    let poisons = known.map(Set.init)
+    return (
+      try train.subset(kept),
+      poisons.map { poisons in kept.indices.filter { poisons.contains(kept[$0]) } }
+    )
   }
 
   private static func poison(
