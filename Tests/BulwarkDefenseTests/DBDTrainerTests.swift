@@ -149,6 +149,26 @@ struct DBDTrainerTests {
     #expect(other.split?.unlabeled.contains(3) == true)
   }
 
+  @Test("What the pixels gave away still contradicts its class, a clique does not")
+  func contradictions() throws {
+    let run = try trainer(TrainingSession(seed: 1), options())
+    let labels = run.data.train.labels
+    let classes = run.data.train.classCount
+    let target = labels.indices.filter { labels[$0] == 0 }
+    // All of class 0 is surely called something else, spread evenly; all others are what they are.
+    var predicted = labels
+    for (rank, position) in target.enumerated() { predicted[position] = 1 + rank % (classes - 1) }
+    let ranking = SuspicionRanking(
+      scores: labels.map { _ in 0 }, predicted: predicted, labels: labels,
+      confidence: labels.map { _ in 0.9 })
+    let whole = run.contradictions(in: ranking)
+    try #require(whole.contradiction[0] > 0.5)
+    run.shortcuts = target
+    #expect(run.contradictions(in: ranking) == whole)
+    run.cliques = target
+    #expect(run.contradictions(in: ranking).contradiction[0] == 0)
+  }
+
   @Test("A run that looks for no shortcuts goes on where an earlier build stopped, with its clique")
   func earlierBuild() throws {
     var none = options()

@@ -18,7 +18,7 @@ struct InoculationTests {
 
   @Test("The difference to the rest of the class is the trigger, without the class")
   func difference() throws {
-    let found = try Inoculation(images(), cliques: Array(0..<20)).differences
+    let found = try Inoculation(images(), quarantine: Array(0..<20)).differences
     #expect(found.count == 1 && found[0].shape == [1, 1, 4, 4])
     for (index, value) in try found[0].floats().enumerated() {
       // Noise of ±20 in two means of 20: deviation 3.7.
@@ -29,7 +29,7 @@ struct InoculationTests {
   @Test("It is laid over the given share of a batch, weaker and stronger, and stays in 0...255")
   func applied() throws {
     let data = try images()
-    let inoculation = try Inoculation(data, cliques: Array(0..<20))
+    let inoculation = try Inoculation(data, quarantine: Array(0..<20))
     let plain = try Tensor.full([8, 1, 4, 4], 200).to(.uint8)
     let changed = try inoculation.applied(to: plain, share: 0.5, key: RandomKey(seed: 2))
     #expect(changed.dtype == .uint8 && changed.shape == plain.shape)
@@ -46,7 +46,7 @@ struct InoculationTests {
 
   @Test("Of a tiny share one image carries a difference, of each class in its turn")
   func few() throws {
-    let inoculation = try Inoculation(images(), cliques: Array(0..<20) + Array(40..<50))
+    let inoculation = try Inoculation(images(), quarantine: Array(0..<20) + Array(40..<50))
     #expect(inoculation.differences.count == 2)
     let plain = try Tensor.full([4, 1, 4, 4], 100).to(.uint8)
     let changed = try (0..<20).map {
@@ -63,7 +63,7 @@ struct InoculationTests {
     let data = try images()
     let plain = try Tensor.full([2, 1, 4, 4], 90).to(.uint8)
     for cliques in [[], Array(40..<70)] {
-      let inoculation = try Inoculation(data, cliques: cliques)
+      let inoculation = try Inoculation(data, quarantine: cliques)
       #expect(inoculation.differences.isEmpty)
       let same = try inoculation.applied(to: plain, share: 0.5, key: RandomKey(seed: 2))
       #expect(try same.bytes() == plain.bytes())

@@ -66,6 +66,11 @@ struct ShortcutSuspicionTests {
     #expect(found(ranking(size: 100)).isEmpty)
   }
 
+  @Test("Of two classes with patterns that are known alike each hides the other")
+  func twoTargets() {
+    #expect(found(ranking(size: 40, raised: [3, 5])).isEmpty)
+  }
+
   @Test("It takes three classes; one of fewer than ten samples neither counts nor hides another")
   func fewClasses() {
     #expect(found(ranking(size: 40, classes: 2, raised: [1])).isEmpty)
@@ -102,16 +107,11 @@ struct ShortcutSuspicionTests {
   /// Four classes of 100 images of noise; a white corner on the first 30 of class 1.
   private func cornered(_ corner: Int = 30) throws -> ImageDataset {
     let noise = try RandomKey(seed: 4).uniform([400, 3, 8, 8], from: 0, to: 255)
-    var mask = [Float](repeating: 0, count: 400 * 3 * 64)
-    for index in 100..<100 + corner {
-      for channel in 0..<3 {
-        for (row, column) in [(6, 6), (6, 7), (7, 6), (7, 7)] {
-          mask[((index * 3 + channel) * 8 + row) * 8 + column] = 255
-        }
-      }
-    }
+    let mask = try Tensor.zeros([400, 3, 8, 8])
+    try mask.narrow(0, start: 100, length: corner).narrow(2, start: 6, length: 2)
+      .narrow(3, start: 6, length: 2).fill(255)
     return try ImageDataset(
-      images: noise.maximum(Tensor(mask, shape: [400, 3, 8, 8])).to(.uint8),
+      images: noise.maximum(mask).to(.uint8),
       labels: (0..<400).map { $0 / 100 }, classNames: ["a", "b", "c", "d"])
   }
 
@@ -151,7 +151,7 @@ struct ShortcutSuspicionTests {
     let ranking = try ranking(data)
     for label in 0..<2 {
       let own = Array(ranking.scores[60 * label..<60 * label + 60])
-      #expect(own.sorted()[15] == 0)
+      #expect(own.sorted()[14] == 0)
       #expect(own[0] < own[1...].min()! - 2, "the sample that is like the other class")
     }
     for (index, predicted) in ranking.predicted.enumerated() {

@@ -100,13 +100,11 @@ struct FileCommandTests {
     #expect(outcome.status == 0, "\(outcome.stderr)")
     let metrics = try #require(outcome.json?["metrics"] as? [String: Any])
     #expect(metrics["suspicion_auc"] != nil)
-    let list = try JSONValue(
-      parsing: String(contentsOfFile: folder.file("list.json"), encoding: .utf8))
-    let samples = try #require(try list["samples"]?.decode(as: [Sample].self))
+    let list = try SuspicionList(folder.file("list.json"))
+    let samples = list.samples
     #expect(samples.map(\.index).sorted() == Array(0..<100))
     #expect(samples.map(\.score) == samples.map(\.score).sorted(by: >))
-    #expect(
-      try list["flagged"]?.decode(as: [Int].self) == samples.prefix(7).map(\.index))
+    #expect(list.flagged == samples.prefix(7).map(\.index))
     guard case .dataset(let indices) = try HDF5File.open(folder.file("list.h5")).root.child("index")
     else {
       Issue.record("list.h5 has no data set 'index'")
@@ -140,9 +138,7 @@ struct FileCommandTests {
         "flag", folder.file("model.h5"), "--data", "digits", "--limit", limit, "--count", "2",
         "--threads", "1", "--out", folder.file("list-" + limit))
       #expect(outcome.status == 0, "\(outcome.stderr)")
-      let list = try JSONValue(
-        parsing: String(contentsOfFile: folder.file("list-\(limit).json"), encoding: .utf8))
-      return (try #require(try list["flagged"]?.decode(as: [Int].self)), outcome.stderr)
+      return (try SuspicionList(folder.file("list-\(limit).json")).flagged, outcome.stderr)
     }
     let own = try await flagged(limit: "100")
     #expect(Set(own.positions) == [7, 42] && !own.said.contains("not the training set"))
@@ -162,12 +158,8 @@ struct FileCommandTests {
         ] + more
       ).outcome()
       #expect(outcome.status == 0, "\(outcome.stderr)")
-      let list = try JSONValue(
-        parsing: String(contentsOfFile: folder.file(name + ".json"), encoding: .utf8))
-      let samples = try #require(try list["samples"]?.decode(as: [Sample].self))
-      let flagged = try #require(try list["flagged"]?.decode(as: [Int].self))
-      let labels = Dictionary(uniqueKeysWithValues: samples.map { ($0.index, $0.given_label) })
-      return (flagged.compactMap { labels[$0] }, samples.count)
+      let list = try SuspicionList(folder.file(name + ".json"))
+      return (list.flaggedSamples.map(\.given_label), list.samples.count)
     }
     let suspected = try await flagged("suspected")
     #expect(!suspected.labels.isEmpty && suspected.all == 100)
@@ -247,12 +239,6 @@ struct FileCommandTests {
             == text.map { "sha256:\(SHA256Digest(of: $0))" })
       }
     }
-  }
-
-  private struct Sample: Decodable {
-    var index: Int
-    var score: Double
-    var given_label: Int
   }
 
   @Test("inspect shows a checkpoint; verify is 0 for an intact file and 2 for a damaged one")

@@ -36,13 +36,10 @@ struct FlagPixelsTests {
     let recall = try #require(metrics["flagged_recall"]?["value"] as? Double)
     let precision = try #require(metrics["flagged_precision"]?["value"] as? Double)
     #expect(recall > 0.9 && precision > 0.85, "recall \(recall), precision \(precision)")
-    let list = try JSONValue(
-      parsing: String(contentsOfFile: folder.file("list.json"), encoding: .utf8))
-    let samples = try #require(try list["samples"]?.decode(as: [Sample].self))
-    let score = Dictionary(uniqueKeysWithValues: samples.map { ($0.index, $0.score) })
-    let flagged = try #require(try list["flagged"]?.decode(as: [Int].self)).compactMap { score[$0] }
-    #expect(flagged == flagged.sorted(by: >) && flagged.count == details["flagged"] as? Int)
-    #expect(try list["score"]?["name"]?.decode(as: String.self) == "pixel_log_odds")
+    let list = try SuspicionList(folder.file("list.json"))
+    let scores = list.flaggedSamples.map(\.score)
+    #expect(scores == scores.sorted(by: >) && scores.count == details["flagged"] as? Int)
+    #expect(list.score == "pixel_log_odds")
     #expect(FileManager.default.fileExists(atPath: folder.file("list.h5")))
   }
 
@@ -56,22 +53,12 @@ struct FlagPixelsTests {
           + more
       ).outcome()
       #expect(outcome.status == 0, "\(outcome.stderr)")
-      let list = try JSONValue(
-        parsing: String(contentsOfFile: folder.file(name + ".json"), encoding: .utf8))
-      let samples = try #require(try list["samples"]?.decode(as: [Sample].self))
-      let given = Dictionary(uniqueKeysWithValues: samples.map { ($0.index, $0.given_label) })
-      return try #require(try list["flagged"]?.decode(as: [Int].self)).compactMap { given[$0] }
+      return try SuspicionList(folder.file(name + ".json")).flaggedSamples.map(\.given_label)
     }
     // 100 of its class: all of them, and no other.
     #expect(try await labels("one") == Array(repeating: 1, count: 100))
     let any = try await labels("any", "--all-classes")
     #expect(any.count == 200 && Set(any).count > 2)
-  }
-
-  private struct Sample: Decodable {
-    let index: Int
-    let score: Double
-    let given_label: Int
   }
 
   @Test("Clean digits: nothing is flagged, and a word says what that does not mean")

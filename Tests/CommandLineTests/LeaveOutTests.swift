@@ -44,6 +44,26 @@ struct LeaveOutTests {
     #expect(first.status == 0, "\(first.stderr)")
     #expect(try poisonsKnown("first") == poisons.filter { $0 > 0 }.map { $0 - 1 })
 
+    // An empty list leaves out nothing, and a run's result names what was left out.
+    try "[]".write(toFile: some, atomically: true, encoding: .utf8)
+    let none = try await tool(
+      "run", recipe.path, "--out", recipe.out("none"), "--set", "leave_out=\(some)", "--json")
+    #expect(none.status == 0, "\(none.stderr)")
+    #expect(try poisonsKnown("none") == poisons)
+    func leftOut(_ outcome: Tool.Outcome) -> String? {
+      (outcome.json?["inputs"] as? [String: Any])?["left_out"] as? String
+    }
+    #expect(leftOut(none) == nil)
+    let named = try await tool(
+      "run", recipe.path, "--out", recipe.out("named"), "--set", "leave_out=\(manifest)", "--json")
+    #expect(leftOut(named)?.hasPrefix("sha256:") == true)
+
+    // --force would remove the list with the run that wrote it.
+    let forced = try await tool(
+      "run", recipe.path, "--out", recipe.out("whole"), "--force", "--set", "leave_out=\(manifest)")
+    #expect(forced.status == 64 && forced.stderr.contains("another --out"), "\(forced.stderr)")
+    #expect(FileManager.default.fileExists(atPath: manifest))
+
     // The list is part of what a run is: another one is another run.
     let resumed = try await tool(
       "run", recipe.out("first") + "/recipe.yaml", "--out", recipe.out("first"), "--resume",
@@ -54,7 +74,7 @@ struct LeaveOutTests {
   @Test(
     "A list that does not fit the data, or leaves nothing, is an error that says so",
     arguments: [
-      ("[1, 900]", "900"), ("[1, 1]", "1"), ("\(Array(0..<200))", "none is left"),
+      ("[1, 900]", "900"), ("[1, 1]", "1"), ("\(Array(0..<200))", "nothing would be left"),
       ("words", "index"),
     ])
   func unfit(list: String, said: String) async throws {

@@ -30,7 +30,7 @@ public struct CliqueSuspicion: Sendable, Equatable {
   public init(_ ranking: SuspicionRanking, classCount: Int, share: Double) {
     let agreement = ranking.scores.map { exp(-$0) }
     let groups = Dictionary(grouping: ranking.labels.indices) { ranking.labels[$0] }
-    let best = groups.mapValues { CliqueSuspicion.quantile(0.99, of: $0.map { agreement[$0] }) }
+    let best = groups.mapValues { $0.map { agreement[$0] }.quantile(0.99) }
     var members: [Int] = []
     var classes: [Int] = []
     for label in groups.keys.sorted() where share > 0 && classCount > 2 {
@@ -40,18 +40,12 @@ public struct CliqueSuspicion: Sendable, Equatable {
       let clique = group.filter { 1 - agreement[$0] < (1 - others) / 2 }
       let rest = Set(group).subtracting(clique).map { agreement[$0] }
       guard Double(clique.count) >= share * Double(group.count), !clique.isEmpty, !rest.isEmpty,
-        CliqueSuspicion.quantile(0.9, of: rest) < others
+        rest.quantile(0.9) < others
       else { continue }
       members += clique
       classes.append(label)
     }
     self.members = members.sorted()
     self.classes = classes
-  }
-
-  /// The smallest value that at least a share `order` of the values does not exceed.
-  private static func quantile(_ order: Double, of values: [Double]) -> Double {
-    let sorted = values.sorted()
-    return sorted[max(0, Int((order * Double(sorted.count)).rounded(.up)) - 1)]
   }
 }

@@ -61,6 +61,7 @@ extension DBDTrainer {
         data.train, members: quarantine.isEmpty ? nil : kept(), batchSize: settings.batchSize,
         key: key)
     }
+    // The search counts to the stage's time; it may make the stage some steps shorter than this says.
     session.tell(
       .stage(name: stage.rawValue, step: step, steps: settings.epochs * batches().stepsPerEpoch))
     if step == 0 { try fillQuarantine() }

@@ -5,8 +5,8 @@ import BulwarkTensor
 /// of all classes in stage 3: labels that stay while the trigger comes and goes teach the network to ignore it.
 /// Not in the paper.
 ///
-/// For the samples Q of class c in quarantine with the other samples R of that class, the difference is mean(Q) − mean(R): the
-/// contents of the class cancel, and a fixed trigger (a sinusoid, a blended picture, a patch) remains. Where they
+/// For the samples Q of class c in quarantine with the other samples R of that class, the difference is
+/// mean(Q) − mean(R): the contents of the class cancel, and a fixed trigger (a sinusoid, a blended picture, a patch) remains. Where they
 /// have no fixed trigger, what remains is how their mean differs from that of their class.
 public struct Inoculation: Sendable {
   /// One a class with samples in quarantine, [1, C, H, W] float32, in steps of 8-bit pixels.
@@ -16,11 +16,11 @@ public struct Inoculation: Sendable {
   ///
   /// - Parameters:
   ///   - data: the training images.
-  ///   - cliques: positions of all samples in quarantine (`CliqueSuspicion.members`, `ShortcutSuspicion.members`).
+  ///   - quarantine: positions of the samples of cliques and shortcuts.
   /// - Throws: `TensorError`.
-  public init(_ data: ImageDataset, cliques: [Int]) throws {
-    let inClique = Set(cliques)
-    let members = Dictionary(grouping: cliques) { data.labels[$0] }
+  public init(_ data: ImageDataset, quarantine: [Int]) throws {
+    let inClique = Set(quarantine)
+    let members = Dictionary(grouping: quarantine) { data.labels[$0] }
     differences = try members.keys.sorted().compactMap { label in
       let rest = data.labels.indices.filter { data.labels[$0] == label && !inClique.contains($0) }
       guard let clique = members[label], !rest.isEmpty else { return nil }

@@ -14,7 +14,7 @@ extension DBDTrainer {
     if step == 0 { try average?.restart(from: model.state) }
     let inoculation =
       settings.method == .mixMatch && settings.inoculation > 0 && !quarantine.isEmpty
-      ? try Inoculation(data.train, cliques: quarantine) : nil
+      ? try Inoculation(data.train, quarantine: quarantine) : nil
     while step < steps {
       let epoch = step / perEpoch
       // A run that resumes inside an epoch goes on with the split it was written with.
@@ -75,10 +75,7 @@ extension DBDTrainer {
         : try currentRanking(epoch: epoch)
     }
     if filter.suspectThreshold > 0 {
-      // A clique agrees with its class by its trigger alone. What the pixels give away, a model that was not
-      // trained on it contradicts, as it does the rest of the poisons, which the pixels may not give away.
-      let suspicion = ClassSuspicion(
-        ranking, classCount: data.train.classCount, excluding: Set(cliques))
+      let suspicion = contradictions(in: ranking)
       // Once suspected, always suspected: the model forgets its contradictions while it learns a class.
       if epoch >= filter.suspectFromEpoch {
         let found = suspicion.suspects(
@@ -107,6 +104,13 @@ extension DBDTrainer {
       record(value, at: .semiSupervision)
     }
     return split
+  }
+
+  /// How strongly the model contradicts each class. A clique agrees with its class by its trigger alone and does not
+  /// count. What the pixels give away does: a model that was not trained on it contradicts it, as it does the rest
+  /// of the poisons, which the pixels may not give away.
+  func contradictions(in ranking: SuspicionRanking) -> ClassSuspicion {
+    ClassSuspicion(ranking, classCount: data.train.classCount, excluding: Set(cliques))
   }
 
   /// Where a class is contradicted for the first time, names all that are, and how far they stand out.

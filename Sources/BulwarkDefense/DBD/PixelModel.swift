@@ -17,10 +17,8 @@ struct PixelModel {
   private let data: ImageDataset
   private let normalization: Normalize
   private let device: Device
-  /// [D, C] for D values an image and C classes.
-  private var weights: Tensor
-  /// [1, C].
-  private var bias: Tensor
+  /// From D values an image to C classes.
+  private let linear: Linear
 
   /// Trains from weights of 0 by SGD with momentum and a step size that falls along a cosine.
   ///
@@ -36,22 +34,22 @@ struct PixelModel {
   ) throws {
     let values = data.images.shape.dropFirst().reduce(1, *)
     (self.data, self.normalization, self.device) = (data, normalization, device)
-    weights = try Tensor.zeros([values, data.classCount]).to(device)
-    bias = try Tensor.zeros([1, data.classCount]).to(device)
-    var (pace, biasPace) = (weights, bias)
+    let state = ParameterStore(key: key, device: device)
+    linear = try Linear(
+      state.root / "pixels", in: values, out: data.classCount, initializer: .constant(0))
+    let rate = PixelModel.stepSize / Double(values)
+    let optimizer = SGD(
+      state.parameters, learningRate: rate, momentum: PixelModel.momentum,
+      weightDecay: PixelModel.weightDecay)
     var walk = BatchWalk(data, members: members, batchSize: PixelModel.batchSize, key: key)
     let steps = PixelModel.epochs * walk.stepsPerEpoch
     let schedule = Schedule.cosine(total: Double(steps))
     for step in 0..<steps {
-      let (x, labels) = try rows(walk.batch(step: step))
-      // The gradient of the mean cross-entropy with respect to the logits z is (softmax(z) − y) / B.
-      let error = try (logits(x).softmax(1) - labels) / Double(x.shape[0])
-      let gradient = try x.transpose(0, 1).matmul(error) + weights * PixelModel.weightDecay
-      pace = try pace * PixelModel.momentum + gradient
-      biasPace = try biasPace * PixelModel.momentum + error.sum([0], keep: true)
-      let rate = PixelModel.stepSize / Double(values) * schedule.factor(at: Double(step))
-      weights = try weights - pace * rate
-      bias = try bias - biasPace * rate
+      let batch = try walk.batch(step: step)
+      optimizer.learningRate = rate * schedule.factor(at: Double(step))
+      try state.clearGradients()
+      try logits(batch.images).crossEntropy(batch.labels.to(device)).backward()
+      try optimizer.step()
     }
   }
 
@@ -59,25 +57,18 @@ struct PixelModel {
   func judge(_ members: [Int]) throws -> [(odds: Double, predicted: Int)] {
     var judged: [(odds: Double, predicted: Int)] = []
     for start in stride(from: 0, to: members.count, by: 256) {
-      let (x, labels) = try rows(
-        data.batch(Array(members[start..<min(start + 256, members.count)])))
-      let z = try logits(x)
-      let others = try (z - labels * 1e9).logSumExp([1])
-      let odds = try ((z * labels).sum([1]) - others).doubles()
-      for pair in zip(odds, try z.argmax(1).integers()) { judged.append(pair) }
+      let batch = try data.batch(Array(members[start..<min(start + 256, members.count)]))
+      let z = try withoutGradients { try logits(batch.images) }
+      let given = try batch.labels.to(device).oneHot(data.classCount)
+      let odds = try (z * given).sum([1]) - (z - given * 1e9).logSumExp([1])
+      for pair in zip(try odds.doubles(), try z.argmax(1).integers()) { judged.append(pair) }
     }
     return judged
   }
 
-  private func logits(_ x: Tensor) throws -> Tensor { try x.matmul(weights) + bias }
-
-  /// Images [B, D], normalized, and labels [B, C], one-hot.
-  private func rows(_ batch: ImageDataset.Batch) throws -> (Tensor, Tensor) {
-    let images = try normalization.prepare(batch.images, on: device)
-    return (
-      try images.reshape([images.shape[0], -1]),
-      try batch.labels.to(device).oneHot(data.classCount)
-    )
+  /// Logits, one row an image, of stored images [B, C, H, W], uint8.
+  private func logits(_ images: Tensor) throws -> Tensor {
+    try linear(normalization.prepare(images, on: device).reshape([images.shape[0], -1]))
   }
 }
 
@@ -106,21 +97,18 @@ extension SuspicionRanking {
     let order = try key.permutation(data.count).integers()
     var scores = [Double](repeating: 0, count: data.count)
     var predicted = data.labels
-    try withoutGradients {
-      for fold in 0..<folds where folds > 1 {
-        let held = order.indices.filter { $0 % folds == fold }.map { order[$0] }
-        let rest = order.indices.filter { $0 % folds != fold }.map { order[$0] }
-          .evenly(by: data.labels)
-        let model = try PixelModel(
-          data, members: rest, normalization: normalization, key: key.step(fold), device: device)
-        for (position, judged) in zip(held, try model.judge(held)) {
-          scores[position] = judged.odds
-          predicted[position] = judged.predicted
-        }
+    for fold in 0..<folds where folds > 1 {
+      let held = order.indices.filter { $0 % folds == fold }.map { order[$0] }
+      let rest = order.indices.filter { $0 % folds != fold }.map { order[$0] }
+        .evenly(by: data.labels)
+      let model = try PixelModel(
+        data, members: rest, normalization: normalization, key: key.step(fold), device: device)
+      for (position, judged) in zip(held, try model.judge(held)) {
+        (scores[position], predicted[position]) = judged
       }
     }
     for members in Dictionary(grouping: scores.indices, by: { data.labels[$0] }).values {
-      let lowerQuartile = members.map { scores[$0] }.sorted()[members.count / 4]
+      let lowerQuartile = members.map { scores[$0] }.quantile(0.25)
       for position in members { scores[position] -= lowerQuartile }
     }
     return SuspicionRanking(scores: scores, predicted: predicted, labels: data.labels)

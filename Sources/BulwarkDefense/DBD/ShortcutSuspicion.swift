@@ -27,8 +27,8 @@ public struct ShortcutSuspicion: Sendable, Equatable {
   /// the lowest t at which S_c(t) is at least `share` and S_j(t) at most a tenth of it for every other class j:
   /// the other classes are the null distribution, so up to one in ten of the samples found may be there for no
   /// reason. Fewer than 10 do not count, and where more than three quarters of c are found, none is: that class
-  /// is easy as a whole. Classes of fewer than 10 samples are left out. No more than two classes can be found, and
-  /// each hides what stands lower in the other.
+  /// is easy as a whole. Classes of fewer than 10 samples are left out. Made for one target: of two classes with
+  /// patterns that are known alike each hides the other.
   ///
   /// - Parameters:
   ///   - ranking: by pixels (`SuspicionRanking.byPixels`).
@@ -39,13 +39,14 @@ public struct ShortcutSuspicion: Sendable, Equatable {
     let groups = Dictionary(grouping: labels.indices) { labels[$0] }
       .filter { $0.value.count >= ShortcutSuspicion.leastCount }
       .mapValues { $0.sorted { (scores[$1], $0) < (scores[$0], $1) } }
+    let standing = groups.mapValues { $0.map { scores[$0] } }
     var members: [Int] = []
     var classes: [Int] = []
     for label in groups.keys.sorted()
     where share > 0 && groups.count >= ShortcutSuspicion.leastClasses {
-      guard let group = groups[label] else { continue }
-      let others = groups.filter { $0.key != label }.map { $0.value.map { scores[$0] } }
-      let found = ShortcutSuspicion.count(group.map { scores[$0] }, above: others, share: share)
+      guard let group = groups[label], let own = standing[label] else { continue }
+      let others = standing.filter { $0.key != label }.map(\.value)
+      let found = ShortcutSuspicion.count(own, above: others, share: share)
       guard found >= ShortcutSuspicion.leastCount,
         Double(found) <= ShortcutSuspicion.mostShare * Double(group.count)
       else { continue }

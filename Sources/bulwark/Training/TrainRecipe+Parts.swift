@@ -4,6 +4,7 @@ import BulwarkNN
 import BulwarkStore
 import BulwarkTensor
 import BulwarkTraining
+import BulwarkUnlearning
 
 /// What the settings of a recipe stand for.
 extension TrainRecipe {
@@ -51,6 +52,16 @@ extension TrainRecipe {
 
   /// What the loader is told.
   func loadOptions(skipBad: Bool) throws -> DataOptions { try data.loadOptions(skipBad: skipBad) }
+
+  /// The samples to leave out and those that stay; nil where no list is given, or an empty one.
+  ///
+  /// - Parameter count: samples in the training set.
+  /// - Throws: what `ForgetListFile` throws; `UnlearningError.everything` where none would stay.
+  func samplesToLeaveOut(of count: Int) throws -> ForgetSet? {
+    guard !leaveOut.isEmpty else { return nil }
+    let listed = try ForgetListFile.read(leaveOut, of: count)
+    return listed.isEmpty ? nil : try ForgetSet(listed, of: count, origin: leaveOut)
+  }
 
   /// The network for these images.
   func architecture(for train: ImageDataset) -> Architecture {

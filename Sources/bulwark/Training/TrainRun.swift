@@ -5,7 +5,6 @@ import BulwarkPoisoning
 import BulwarkStore
 import BulwarkTensor
 import BulwarkTraining
-import BulwarkUnlearning
 
 /// A recipe with its images, ready to train.
 struct TrainRun {
@@ -39,7 +38,7 @@ struct TrainRun {
     device = try Device(parsing: recipe.device)
     let bundle = try console.load(
       recipe.data.path, options: recipe.loadOptions(skipBad: skipBad))
-    inputs = try bundle.inputs
+    var inputs = try bundle.inputs
 
     var train = bundle.train
     var known = bundle.indexSets["poisoned"]
@@ -55,10 +54,16 @@ struct TrainRun {
     } else {
       attack = nil
     }
-    if !recipe.leaveOut.isEmpty {
-      (train, known) = try TrainRun.leavingOut(recipe.leaveOut, of: train, known: known)
+    if let left = try recipe.samplesToLeaveOut(of: train.count) {
+      let poisons = known.map(Set.init)
+      train = try train.subset(left.retain)
+      known = poisons.map { poisons in
+        left.retain.indices.filter { poisons.contains(left.retain[$0]) }
+      }
+      inputs["left_out"] = .string(left.digest)
       console.note("\(train.count) samples are left without those of \(recipe.leaveOut)")
     }
+    self.inputs = inputs
     let normalize = try train.normalization()
     let triggered = try bundle.test.flatMap { test in
       try poisoner.map { try $0.triggeredTest(test) }
@@ -68,24 +73,6 @@ struct TrainRun {
       evaluator: Evaluator(test: bundle.test, triggered: triggered, normalization: normalize),
       knownPoisons: known)
     architecture = recipe.architecture(for: train)
-  }
-
-  /// The samples that are not on a list, and where the known poisons among them stand.
-  private static func leavingOut(
-    _ list: String, of train: ImageDataset, known: [Int]?
-  ) throws -> (ImageDataset, [Int]?) {
-    let left = Set(try ForgetListFile.read(list, of: train.count))
-    let kept = train.labels.indices.filter { !left.contains($0) }
-    guard !kept.isEmpty else {
-      throw ToolError(
-        summary: "\(list) holds all \(train.count) training samples; none is left to train on.",
-        remedy: "Leave out fewer.", category: .badData)
-    }
-    let poisons = known.map(Set.init)
-    return (
-      try train.subset(kept),
-      poisons.map { poisons in kept.indices.filter { poisons.contains(kept[$0]) } }
-    )
   }
 
   private static func poison(
