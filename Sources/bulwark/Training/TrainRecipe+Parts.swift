@@ -53,9 +53,10 @@ extension TrainRecipe {
   /// What the loader is told.
   func loadOptions(skipBad: Bool) throws -> DataOptions { try data.loadOptions(skipBad: skipBad) }
 
-  /// The samples to leave out and those that stay; nil where no list is given, or an empty one.
+  /// The samples to leave out and those that stay.
   ///
   /// - Parameter count: samples in the training set.
+  /// - Returns: both; nil where no list is given, or an empty one.
   /// - Throws: what `ForgetListFile` throws; `UnlearningError.everything` where none would stay.
   func samplesToLeaveOut(of count: Int) throws -> ForgetSet? {
     guard !leaveOut.isEmpty else { return nil }
