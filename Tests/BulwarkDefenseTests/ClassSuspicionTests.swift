@@ -60,18 +60,32 @@ struct ClassSuspicionTests {
 
   @Test("Beside a class that stands out far, a lesser one is confusion")
   func ratio() {
+    let both = twoClasses()
+    #expect(both.suspects(threshold: 0.1) == [3, 5])
+    #expect(both.suspects(threshold: 0.1, ratio: 0.7) == [3, 5])
+    #expect(both.suspects(threshold: 0.1, ratio: 0.8) == [3])
+  }
+
+  @Test("Beside a class that something else speaks against, too, a lesser one is confusion")
+  func attacked() {
+    let both = twoClasses()
+    #expect(both.suspects(threshold: 0.1, ratio: 0.7, attacked: [3]) == [3])
+    #expect(both.suspects(threshold: 0.1, ratio: 0.7, attacked: [5]) == [3, 5])
+    #expect(both.suspects(threshold: 0.1, ratio: 0.7, attacked: [3, 5]) == [3, 5])
+    #expect(both.suspects(threshold: 0.1, ratio: 0.7, attacked: [0]) == [3, 5])
+    #expect(both.suspects(threshold: 0.5, ratio: 0.7, attacked: [3]).isEmpty)
+  }
+
+  /// Class 3 gets ten of every other class, 9 · 10 / 190 = 0.47, and class 5 six: 9 · 6 / 154 = 0.35.
+  private func twoClasses() -> ClassSuspicion {
     let far = ranking(poured: 90)
-    // Class 5 gets six of every other class: 9 · 6 / 154 = 0.35 beside 9 · 10 / 190 = 0.47.
     let more = [0, 1, 2, 3, 4, 6, 7, 8, 9].flatMap { [Int](repeating: $0, count: 6) }
-    let both = ClassSuspicion(
+    return ClassSuspicion(
       SuspicionRanking(
         scores: far.scores + more.map { _ in 3 }, predicted: far.predicted + more,
         labels: far.labels + more.map { _ in 5 },
         confidence: far.confidence + more.map { _ in 0.95 }),
       classCount: 10)
-    #expect(both.suspects(threshold: 0.1) == [3, 5])
-    #expect(both.suspects(threshold: 0.1, ratio: 0.7) == [3, 5])
-    #expect(both.suspects(threshold: 0.1, ratio: 0.8) == [3])
   }
 
   @Test("Of three classes none is suspected, however many samples one contradicts")

@@ -169,6 +169,30 @@ struct DBDTrainerTests {
     #expect(run.contradictions(in: ranking).contradiction[0] == 0)
   }
 
+  @Test("A class that stands out less than one with samples in quarantine is not suspected")
+  func lesserClass() throws {
+    var settings = options()
+    settings.filter.suspectRatio = 0
+    let run = try trainer(TrainingSession(seed: 1), settings)
+    let labels = run.data.train.labels
+    let classes = run.data.train.classCount
+    // All of class 0 is surely called something else, spread evenly, and one sample of class 1 each class.
+    var (predicted, seen) = (labels, [0, 0])
+    for (position, label) in labels.enumerated() where label < 2 {
+      if label == 0 || seen[1] < classes - 1 {
+        predicted[position] = (label + 1 + seen[label] % (classes - 1)) % classes
+      }
+      seen[label] += 1
+    }
+    let suspicion = run.contradictions(
+      in: SuspicionRanking(
+        scores: labels.map { _ in 0 }, predicted: predicted, labels: labels,
+        confidence: labels.map { _ in 0.9 }))
+    #expect(run.suspects(by: suspicion) == [0, 1])
+    run.shortcuts = [labels.firstIndex(of: 0)!]
+    #expect(run.suspects(by: suspicion) == [0])
+  }
+
   @Test("A run that looks for no shortcuts goes on where an earlier build stopped, with its clique")
   func earlierBuild() throws {
     var none = options()

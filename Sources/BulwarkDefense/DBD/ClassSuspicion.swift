@@ -50,13 +50,17 @@ public struct ClassSuspicion: Sendable, Equatable {
   ///     `DBDOptions`. 0 or less finds nothing.
   ///   - ratio: least contradiction of a suspected class, as a share of the largest one, 0...1: beside a
   ///     class that stands out far, lesser ones are confusion.
+  ///   - attacked: classes that something else speaks against, too, as samples in quarantine. What they reach shows
+  ///     what an attack does to this model: a class that reaches less is confusion.
   /// - Returns: positions of the suspected classes, ascending; often none.
-  public func suspects(threshold: Double, ratio: Double = 0) -> [Int] {
+  public func suspects(threshold: Double, ratio: Double = 0, attacked: Set<Int> = []) -> [Int] {
     guard threshold > 0, populatedCount > 3, let largest = contradiction.max() else {
       return []
     }
+    let reached = attacked.map { contradiction[$0] }.max() ?? 0
     return contradiction.indices.filter {
       contradiction[$0] > threshold && contradiction[$0] >= ratio * largest
+        && (contradiction[$0] >= reached || attacked.contains($0))
     }
   }
 

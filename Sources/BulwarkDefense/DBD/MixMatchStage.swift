@@ -78,8 +78,7 @@ extension DBDTrainer {
       let suspicion = contradictions(in: ranking)
       // Once suspected, always suspected: the model forgets its contradictions while it learns a class.
       if epoch >= filter.suspectFromEpoch {
-        let found = suspicion.suspects(
-          threshold: filter.suspectThreshold, ratio: filter.suspectRatio)
+        let found = suspects(by: suspicion)
         tellSuspects(found, suspicion)
         contradictedClasses = Set(contradictedClasses).union(found).sorted()
       }
@@ -111,6 +110,13 @@ extension DBDTrainer {
   /// of the poisons, which the pixels may not give away.
   func contradictions(in ranking: SuspicionRanking) -> ClassSuspicion {
     ClassSuspicion(ranking, classCount: data.train.classCount, excluding: Set(cliques))
+  }
+
+  /// The classes that stand out by their contradictions, beside those that hold samples in quarantine.
+  func suspects(by suspicion: ClassSuspicion) -> [Int] {
+    suspicion.suspects(
+      threshold: options.filter.suspectThreshold, ratio: options.filter.suspectRatio,
+      attacked: Set(quarantine.map { data.train.labels[$0] }))
   }
 
   /// Where a class is contradicted for the first time, names all that are, and how far they stand out.
