@@ -70,6 +70,9 @@ public struct Evaluator: Sendable {
     self.normalization = normalization
   }
 
+  /// Images of one measurement.
+  public var imageCount: Int { (test?.count ?? 0) + (triggered?.dataset.count ?? 0) }
+
   /// Clean accuracy, attack success rate and robust accuracy, as far as there are images for them.
   public func measure(_ model: ImageClassifier, session: TrainingSession) throws -> [MetricValue] {
     var values: [MetricValue] = []

@@ -24,6 +24,9 @@ struct EvaluateCommand: ToolCommand {
   @Option(help: "Manifest (poison.json) of the attack whose trigger is put on the test images.")
   var trigger: String?
 
+  @Flag(help: "Check everything and estimate time and memory; measure nothing.")
+  var dryRun = false
+
   @OptionGroup(title: "Reading the data")
   var dataOptions: DataSetOptions
 
@@ -48,17 +51,21 @@ struct EvaluateCommand: ToolCommand {
         "note: \(data), as it was read here (\(test.width)×\(test.height) pixels), is not the test set that "
           + "\(checkpoint) was measured on")
     }
-    console.note("measuring \(test.count) images")
     let session = try TrainingSession(
       seed: 0, device: device, precision: compute.precision ?? .auto)
     let evaluator = Evaluator(
       test: test, triggered: try manifest?.poisoner().triggeredTest(test),
       normalization: loaded.normalization)
-    let values = try evaluator.measure(loaded.model, session: session)
-
     var result = ResultObject(command: "evaluate")
     result.inputs = try bundle.inputs.merging(loaded.inputs()) { $1 }
     if let trigger { result.inputs["trigger"] = .string(trigger) }
+    if dryRun {
+      let one = try loaded.model.secondsPerImage(of: test, loaded.normalization, session: session)
+      return try WorkEstimate(seconds: one * Double(evaluator.imageCount))
+        .finish(result, images: evaluator.imageCount, console)
+    }
+    console.note("measuring \(test.count) images")
+    let values = try evaluator.measure(loaded.model, session: session)
     result.metrics = values.byName
     try console.finish(result) {
       var table = Table("metric", "value", "n")

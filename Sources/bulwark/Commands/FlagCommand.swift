@@ -50,6 +50,9 @@ struct FlagCommand: ToolCommand {
   @Flag(help: "Replace existing lists.")
   var force = false
 
+  @Flag(help: "Check everything and estimate time and memory; write nothing.")
+  var dryRun = false
+
   @OptionGroup(title: "Reading the data")
   var dataOptions: DataSetOptions
 
@@ -67,7 +70,9 @@ struct FlagCommand: ToolCommand {
 
   func run() throws {
     let console = Console(output)
-    for suffix in [".json", ".h5"] { try OutputFile.claim(out + suffix, force: force) }
+    for file in [out + ".json", out + ".h5"] {
+      try dryRun ? OutputFile.check(file, force: force) : OutputFile.claim(file, force: force)
+    }
     let device = try compute.resolveDevice()
     let loaded = try checkpoint.map { try LoadedModel($0, device: device) }
     let bundle = try console.load(data, options: dataOptions.loadOptions)
@@ -75,9 +80,15 @@ struct FlagCommand: ToolCommand {
     try loaded?.check(train, path: data)
     let known = try truth.map { try truePoisons($0, of: train) }
 
-    console.note("ranking \(train.count) samples")
     let session = try TrainingSession(
       seed: 0, device: device, precision: compute.precision ?? .auto)
+    if dryRun {
+      var result = ResultObject(command: "flag")
+      result.inputs = try bundle.inputs.merging(loaded?.inputs() ?? [:]) { $1 }
+      return try WorkEstimate(seconds: estimatedSeconds(train, by: loaded, session: session))
+        .finish(result, images: train.count, console)
+    }
+    console.note("ranking \(train.count) samples")
     let judgement = try judge(train, by: loaded, session: session, console: console)
     let (ranking, flagged, suspects) = (judgement.ranking, judgement.flagged, judgement.suspects)
 
@@ -145,6 +156,17 @@ struct FlagCommand: ToolCommand {
     }
     return try FlagJudgement(
       loaded, of: train, isItsOwn: isItsOwn, count: count, allClasses: allClasses, session: session)
+  }
+
+  private func estimatedSeconds(
+    _ train: ImageDataset, by loaded: LoadedModel?, session: TrainingSession
+  ) throws -> Double {
+    if let loaded {
+      _ = try loaded.suspectedClasses(of: train)
+      return try Double(train.count)
+        * loaded.model.secondsPerImage(of: train, loaded.normalization, session: session)
+    }
+    return try FlagJudgement.secondsForPixels(of: train, session: session)
   }
 
   /// The true poisons in a file; a manifest must be that of the data.

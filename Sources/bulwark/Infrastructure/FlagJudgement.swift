@@ -39,17 +39,7 @@ extension FlagJudgement {
   init(
     pixelsOf train: ImageDataset, count: Int?, allClasses: Bool, session: TrainingSession
   ) throws {
-    let populated = train.countsPerClass.count { $0 >= ShortcutSuspicion.leastCount }
-    guard populated >= ShortcutSuspicion.leastClasses else {
-      throw ToolError(
-        summary: "only \(populated) of \(train.classCount) classes have at least "
-          + "\(ShortcutSuspicion.leastCount) samples; bare pixels are judged by comparing a class with others, and "
-          + "it takes \(ShortcutSuspicion.leastClasses).",
-        remedy: "Rank with a checkpoint: bulwark flag CHECKPOINT --data ...", category: .badData)
-    }
-    let pixels = try SuspicionRanking.byPixels(
-      of: train, normalization: train.normalization(), key: session.key.stream("pixels"),
-      device: session.device)
+    let pixels = try Self.pixelRanking(of: train, session)
     let found = ShortcutSuspicion(pixels, share: DBDOptions.Head().shortcutShare)
     let order = pixels.descending
     if let count {
@@ -63,5 +53,38 @@ extension FlagJudgement {
     score = .pixels
     suspects = found.classes
     details = ["known_by_pattern": .int(found.members.count)]
+  }
+
+  /// Samples whose pixels are judged at most to learn how long all take.
+  private static let mostTimed = 1024
+
+  /// Seconds in which the pixels of a training set are judged: those of some samples of every class, times how many
+  /// more there are.
+  ///
+  /// - Throws: as the judgement.
+  static func secondsForPixels(of train: ImageDataset, session: TrainingSession) throws -> Double {
+    let sample = try train.subset(
+      SampleSelection.balanced(
+        labels: train.labels, classCount: train.classCount, limit: mostTimed))
+    let begin = ContinuousClock.now
+    _ = try pixelRanking(of: sample, session)
+    return (ContinuousClock.now - begin).inSeconds * Double(train.count) / Double(sample.count)
+  }
+
+  /// Throws where no class has others to be compared with.
+  private static func pixelRanking(of train: ImageDataset, _ session: TrainingSession) throws
+    -> SuspicionRanking
+  {
+    let populated = train.countsPerClass.count { $0 >= ShortcutSuspicion.leastCount }
+    guard populated >= ShortcutSuspicion.leastClasses else {
+      throw ToolError(
+        summary: "only \(populated) of \(train.classCount) classes have at least "
+          + "\(ShortcutSuspicion.leastCount) samples; bare pixels are judged by comparing a class with others, and "
+          + "it takes \(ShortcutSuspicion.leastClasses).",
+        remedy: "Rank with a checkpoint: bulwark flag CHECKPOINT --data ...", category: .badData)
+    }
+    return try SuspicionRanking.byPixels(
+      of: train, normalization: train.normalization(), key: session.key.stream("pixels"),
+      device: session.device)
   }
 }

@@ -9,48 +9,31 @@ struct DryRun {
   /// The stage that DBD starts with, where it starts from another run's checkpoint.
   var origin: DBDTrainer.Stage?
 
-  /// What a run will take.
-  struct Estimate {
-    struct Stage {
-      var name: String
-      var steps: Int
-      var seconds: Double
-    }
+  typealias Stage = WorkEstimate.Stage
 
-    var stages: [Stage]
-    /// Largest resident size of this process so far, in bytes.
-    var peakBytes: Int
-    var seconds: Double { stages.reduce(0) { $0 + $1.seconds } }
-  }
-
-  /// Images whose evaluation is timed at most.
-  private static let mostImages = 512
-
-  func estimate() throws -> Estimate {
-    var stages: [Estimate.Stage] = []
+  /// What every stage will take.
+  func stages() throws -> [Stage] {
+    var stages: [Stage] = []
     let image = try inferenceSeconds()
     for method in try run.recipe.resolvedMethods() {
       switch method {
       case .standard:
         let probe = try time(.standard, "supervised", dbd: nil)
         stages.append(
-          Estimate.Stage(
+          Stage(
             name: "standard: supervised", steps: probe.steps,
             seconds: probe.seconds(steps: probe.steps) + image * Double(testCount)))
       case .dbd:
         stages += try dbdStages(image)
       }
     }
-    return Estimate(stages: stages, peakBytes: StopWatch.peakBytes())
+    return stages
   }
 
   /// Images of one measurement of accuracy and attack success.
-  private var testCount: Int {
-    let evaluator = run.data.evaluator
-    return (evaluator.test?.count ?? 0) + (evaluator.triggered?.dataset.count ?? 0)
-  }
+  private var testCount: Int { run.data.evaluator.imageCount }
 
-  private func dbdStages(_ image: Double) throws -> [Estimate.Stage] {
+  private func dbdStages(_ image: Double) throws -> [Stage] {
     let full = run.recipe.dbd
     let order = DBDTrainer.Stage.allCases
     func isLeft(_ stage: DBDTrainer.Stage) -> Bool {
@@ -58,10 +41,10 @@ struct DryRun {
     }
     let measuring = image * Double(testCount)
     let ranking = image * Double(run.data.train.count)
-    var stages: [Estimate.Stage] = []
+    var stages: [Stage] = []
     func add(_ name: String, _ probe: Probe, extra: Double) {
       stages.append(
-        Estimate.Stage(
+        Stage(
           name: "dbd: " + name, steps: probe.steps,
           seconds: probe.seconds(steps: probe.steps) + extra))
     }
@@ -91,7 +74,7 @@ struct DryRun {
     }
     // The evidence of stage 3 and the result, each with a ranking.
     stages.append(
-      Estimate.Stage(
+      Stage(
         name: "dbd: final measurements", steps: 0, seconds: 2 * (measuring + ranking)))
     return stages
   }
@@ -124,18 +107,8 @@ struct DryRun {
 
   /// Seconds in which the model answers for one image.
   private func inferenceSeconds() throws -> Double {
-    let watch = StopWatch("")
-    let session = try run.session(events: watch, stopRequested: { false }, save: nil)
-    let model = try run.architecture.build(key: session.key, device: run.device)
-    let count = min(DryRun.mostImages, run.data.train.count)
-    let sample = try run.data.train.subset(Array(0..<count))
-    func pass() throws {
-      _ = try model.logits(of: sample, run.data.normalization, session: session)
-    }
-    // The first pass chooses kernels.
-    try pass()
-    let begin = ContinuousClock.now
-    try pass()
-    return (ContinuousClock.now - begin).inSeconds / Double(count)
+    let session = try run.session(events: StopWatch(""), stopRequested: { false }, save: nil)
+    return try run.architecture.build(key: session.key, device: run.device)
+      .secondsPerImage(of: run.data.train, run.data.normalization, session: session)
   }
 }

@@ -28,7 +28,7 @@ struct TrainJob: RecipeJob {
     // Before anything of an earlier run goes: the origin may lie in the same folder.
     let origin = try options.from.map { try RunOrigin($0, of: run) }
     if options.dryRun {
-      try report(DryRun(run: run, origin: origin?.stage).estimate())
+      try report(DryRun(run: run, origin: origin?.stage).stages())
       return
     }
     try folder.open(resolved.text, resume: options.resume, stale: stale)
@@ -49,23 +49,14 @@ struct TrainJob: RecipeJob {
       remedy: "Choose another --out, or move the list.")
   }
 
-  private func report(_ estimate: DryRun.Estimate) throws {
+  private func report(_ stages: [WorkEstimate.Stage]) throws {
+    let estimate = WorkEstimate(stages)
     var result = ResultObject(command: command)
     result.recipe = resolved.digest
-    result.metrics = [
-      "estimated_seconds": ResultMetric(estimate.seconds, unit: "seconds"),
-      "estimated_peak_memory": ResultMetric(Double(estimate.peakBytes), unit: "bytes"),
-    ]
+    result.metrics = estimate.metrics
     result.details = ["dry_run": true]
     try console.finish(result) {
-      var table = Table("stage", "steps", "time")
-      table.rows = estimate.stages.map {
-        [$0.name, String($0.steps), spokenDuration($0.seconds)]
-      }
-      return ["Everything checked; nothing was trained."] + table.lines() + [
-        "estimated: \(spokenDuration(estimate.seconds)), "
-          + "\(spokenBytes(estimate.peakBytes)) of memory"
-      ]
+      ["Everything checked; nothing was trained."] + Table(stages).lines() + [estimate.line()]
     }
   }
 }

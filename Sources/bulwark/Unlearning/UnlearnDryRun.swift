@@ -27,9 +27,6 @@ struct UnlearnDryRun {
     }
   }
 
-  /// Images whose evaluation is timed at most.
-  private static let mostImages = 512
-
   /// Times the rows and prints the estimate.
   func report(command: String) throws {
     let input = try run.input(seed: run.recipe.seed)
@@ -42,15 +39,11 @@ struct UnlearnDryRun {
       try estimate($0, $0.name, input, seed: run.recipe.seed, runs: run.recipe.seeds)
     }
     if run.recipe.audit.shadows > 0 { estimates += try auditEstimates() }
-    let total = estimates.reduce(0) { $0 + $1.total }
-    let bytes = StopWatch.peakBytes()
+    let all = WorkEstimate(seconds: estimates.reduce(0) { $0 + $1.total })
 
     var result = ResultObject(command: command)
     result.recipe = run.resolved.digest
-    result.metrics = [
-      "estimated_seconds": ResultMetric(total, unit: "seconds"),
-      "estimated_peak_memory": ResultMetric(Double(bytes), unit: "bytes"),
-    ]
+    result.metrics = all.metrics
     result.details = [
       "dry_run": true, "forget_samples": .int(input.forgetSet.forget.count),
       "forget_set_digest": .string(input.forgetSet.digest),
@@ -67,9 +60,7 @@ struct UnlearnDryRun {
       return [
         "Everything checked; nothing was changed. To forget: \(input.forgetSet.forget.count) of "
           + "\(input.forgetSet.total) samples (\(input.forgetSet.origin))."
-      ] + table.lines() + [
-        "estimated: \(spokenDuration(total)), without measuring, \(spokenBytes(bytes)) of memory"
-      ]
+      ] + table.lines() + [all.line(", without measuring")]
     }
   }
 
@@ -94,7 +85,7 @@ struct UnlearnDryRun {
     let models = try audit.subjects().reduce(0) { $0 + audit.shadowCount(of: $1) }
     let answers = Double(design.audited.count * models) / Double(shadows)
     let attack = Estimate(
-      name: "shadow: attack", steps: 0, seconds: try answers * inferenceSeconds(), runs: shadows)
+      name: "shadow: attack", steps: 0, seconds: try answers * secondsPerImage(), runs: shadows)
     return [training] + methods + [attack]
   }
 
@@ -129,18 +120,9 @@ struct UnlearnDryRun {
     return watch
   }
 
-  /// Seconds in which the model answers for one image.
-  private func inferenceSeconds() throws -> Double {
-    let session = try run.session(seed: run.recipe.seed, events: nil)
-    let train = run.bundle.train
-    let sample = try train.subset(Array(0..<min(Self.mostImages, train.count)))
-    func pass() throws {
-      _ = try run.loaded.model.logits(of: sample, run.loaded.normalization, session: session)
-    }
-    // The first pass chooses kernels.
-    try pass()
-    let begin = ContinuousClock.now
-    try pass()
-    return (ContinuousClock.now - begin).inSeconds / Double(sample.count)
+  private func secondsPerImage() throws -> Double {
+    try run.loaded.model.secondsPerImage(
+      of: run.bundle.train, run.loaded.normalization,
+      session: run.session(seed: run.recipe.seed, events: nil))
   }
 }

@@ -5,44 +5,30 @@ import BulwarkWatermark
 struct StressDryRun {
   let run: StressRun
 
-  /// What one attack will take.
-  private struct Estimate {
-    var name: String
-    var steps: Int
-    var seconds: Double
-  }
-
   /// Times the attacks and prints the estimate.
   func report(command: String) throws {
-    let estimates = try run.attacks.map { attack in
+    let stages = try run.attacks.map { attack in
       let links = (attack as? RemovalChain)?.links ?? [attack]
       let parts = try links.map(estimate)
-      return Estimate(
+      return WorkEstimate.Stage(
         name: attack.name, steps: parts.reduce(0) { $0 + $1.steps },
         seconds: parts.reduce(0) { $0 + $1.seconds })
     }
-    let total = estimates.reduce(0) { $0 + $1.seconds }
-    let bytes = StopWatch.peakBytes()
+    let whole = WorkEstimate(stages)
     var result = ResultObject(command: command)
     result.recipe = run.resolved.digest
-    result.metrics = [
-      "estimated_seconds": ResultMetric(total, unit: "seconds"),
-      "estimated_peak_memory": ResultMetric(Double(bytes), unit: "bytes"),
-    ]
+    result.metrics = whole.metrics
     let missing = try run.missingNullModels().reduce(0) { $0 + $1.count }
     result.details = [
       "dry_run": true, "attacks": .int(run.attacks.count), "missing_null_models": .int(missing),
     ]
-    result.rows = estimates.map {
+    result.rows = stages.map {
       .init(
         name: $0.name, metrics: ["estimated_seconds": ResultMetric($0.seconds, unit: "seconds")])
     }
     try run.console.finish(result) {
-      var table = Table("attack", "steps", "time")
-      table.rows = estimates.map { [$0.name, String($0.steps), spokenDuration($0.seconds)] }
-      return ["Everything checked; nothing was written."] + table.lines() + [
-        "estimated: \(spokenDuration(total)) for \(run.attacks.count) attacks, without measuring, "
-          + "\(spokenBytes(bytes)) of memory"
+      ["Everything checked; nothing was written."] + Table(stages, of: "attack").lines() + [
+        whole.line(" for \(run.attacks.count) attacks, without measuring")
       ] + (missing > 0 ? ["not in it: \(missing) null models to be trained first"] : [])
     }
   }
@@ -51,7 +37,7 @@ struct StressDryRun {
   ///
   /// The stolen model's answers are computed in full, once for all attacks, and counted where they are
   /// first needed.
-  private func estimate(_ attack: any RemovalAttack) throws -> Estimate {
+  private func estimate(_ attack: any RemovalAttack) throws -> WorkEstimate.Stage {
     // SalUn's steps are told under the name of the method.
     let watch = StopWatch(attack is ClassUnlearning ? "salun" : attack.name)
     let session = try run.session(events: watch, stopRequested: { watch.hasSeenEnough })
@@ -63,12 +49,10 @@ struct StressDryRun {
     }
     let spent = (ContinuousClock.now - begin).inSeconds
     guard let last = watch.ends.last else {
-      return Estimate(name: attack.name, steps: 0, seconds: spent)
+      return WorkEstimate.Stage(name: attack.name, seconds: spent)
     }
     let timed = (last - watch.begin).inSeconds
-    return Estimate(
-      name: attack.name, steps: watch.steps,
-      seconds: max(0, spent - timed) + watch.startSeconds
-        + Double(watch.steps) * watch.stepSeconds)
+    return WorkEstimate.Stage(
+      name: attack.name, steps: watch.steps, seconds: max(0, spent - timed) + watch.totalSeconds)
   }
 }

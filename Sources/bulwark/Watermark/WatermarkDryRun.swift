@@ -12,7 +12,7 @@ struct WatermarkDryRun {
 
   /// Times the stages and prints the estimate.
   func report() throws {
-    var stages: [(name: String, steps: Int, seconds: Double)] = []
+    var stages: [WorkEstimate.Stage] = []
     if let companion { stages.append(try time(companion, recipe.watermark)) }
     // The host's own steps, after a second network of hardly any training.
     var quick = recipe.watermark
@@ -20,22 +20,14 @@ struct WatermarkDryRun {
     if quick.ingrain.variant == .c { quick.ingrain.variant = .aPlus }
     quick.tilted.referenceLength = 1e-6
     stages.append(try time(HostTrainer.stage, quick))
-    let total = stages.reduce(0) { $0 + $1.seconds }
-    let bytes = StopWatch.peakBytes()
+    let estimate = WorkEstimate(stages)
 
     var result = ResultObject(command: job.command)
     result.recipe = job.resolved.digest
-    result.metrics = [
-      "estimated_seconds": ResultMetric(total, unit: "seconds"),
-      "estimated_peak_memory": ResultMetric(Double(bytes), unit: "bytes"),
-    ]
+    result.metrics = estimate.metrics
     result.details = ["dry_run": true, "scheme": .string(recipe.scheme.rawValue)]
     try console.finish(result) {
-      var table = Table("stage", "steps", "time")
-      table.rows = stages.map { [$0.name, String($0.steps), spokenDuration($0.seconds)] }
-      return ["Everything checked; nothing was trained."] + table.lines() + [
-        "estimated: \(spokenDuration(total)), \(spokenBytes(bytes)) of memory"
-      ]
+      ["Everything checked; nothing was trained."] + Table(stages).lines() + [estimate.line()]
     }
   }
 
@@ -48,9 +40,7 @@ struct WatermarkDryRun {
     }
   }
 
-  private func time(_ stage: String, _ options: WatermarkOptions) throws -> (
-    name: String, steps: Int, seconds: Double
-  ) {
+  private func time(_ stage: String, _ options: WatermarkOptions) throws -> WorkEstimate.Stage {
     let watch = StopWatch(stage)
     let session = try task.session(
       seed: recipe.seed, events: watch, stopRequested: { watch.hasSeenEnough })
@@ -59,6 +49,6 @@ struct WatermarkDryRun {
     } catch is TrainingInterrupted {
       // What was asked for.
     }
-    return (stage, watch.steps, watch.startSeconds + watch.stepSeconds * Double(watch.steps))
+    return WorkEstimate.Stage(name: stage, watch: watch)
   }
 }

@@ -148,16 +148,16 @@ struct WatermarkVerifyJob: RecipeJob {
     } catch is TrainingInterrupted {
       // What was asked for.
     }
-    let one = watch.startSeconds + watch.stepSeconds * Double(watch.steps)
-    let total = one * Double(missing)
+    let one = watch.totalSeconds
+    let estimate = WorkEstimate(seconds: one * Double(missing))
     var result = ResultObject(command: command)
     result.recipe = resolved.digest
-    result.metrics = ["estimated_seconds": ResultMetric(total, unit: "seconds")]
+    result.metrics = estimate.metrics
     result.details = ["dry_run": true, "missing_null_models": .int(missing)]
     try console.finish(result) {
       [
         "Everything checked; nothing was trained.",
-        "estimated: \(missing) null models of \(spokenDuration(one)) each, \(spokenDuration(total))",
+        estimate.line(" for \(missing) null models of \(spokenDuration(one)) each"),
       ]
     }
   }
