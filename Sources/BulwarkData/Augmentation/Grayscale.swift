@@ -3,8 +3,7 @@ import BulwarkTensor
 /// Replaces color by gray (in all three channels) with a probability.
 ///
 /// Gray is 0.299 R + 0.587 G + 0.114 B, Pillow's weights. Images of one channel stay as they are.
-/// Parameter per sample: 1 gray, 0 not.
-public struct Grayscale: Augmentation {
+public struct Grayscale: ChanceAugmentation {
   /// Share of samples that are made gray, 0...1.
   public let probability: Double
 
@@ -12,24 +11,6 @@ public struct Grayscale: Augmentation {
   public init(probability: Double = 0.2) {
     self.probability = probability
     requireSound()
-  }
-
-  /// A probability outside 0...1.
-  public var problem: String? {
-    (0...1).contains(probability) ? nil : "a probability of \(probability)"
-  }
-
-  /// Whether the sample is made gray.
-  public var parameterCount: Int { 1 }
-
-  /// 1 with the probability, else 0.
-  public func draw(
-    count: Int, height: Int, width: Int, generator: inout KeyedGenerator,
-    into target: inout ArraySlice<Float>
-  ) {
-    for sample in 0..<count {
-      target[target.startIndex + sample] = generator.uniform() < probability ? 1 : 0
-    }
   }
 
   /// Chooses between the image and its gray version.
