@@ -198,6 +198,7 @@ struct UnlearnTests {
       (["--method", "ft+salience"], 64, "'saliency'"),
       (["--method", "retrain+random"], 64, "no meaning"),
       (["--ratio", "1.5"], 64, "mask.ratio"),
+      (["--method", "ft", "--ratio", "0.3"], 64, "no method here has a mask"),
       (["--checkpoint", "/nonexistent.h5"], 66, "nonexistent"),
       (["--limit", "150"], 65, "--accept-different-data"),
       (["--set", "settings.salun.trainin.epochs=1"], 64, "'training'"),

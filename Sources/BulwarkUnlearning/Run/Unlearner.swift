@@ -114,7 +114,7 @@ public final class Unlearner: UnlearningRun {
 
   /// The kind of mask that is used.
   public var maskKind: MaskOptions.Kind {
-    maskOptions.kind == .automatic ? method.ownMask : maskOptions.kind
+    maskOptions.kind(for: method)
   }
 
   /// Runs all stages that are left.

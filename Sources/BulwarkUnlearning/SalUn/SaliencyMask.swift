@@ -35,6 +35,11 @@ public struct MaskOptions: Hashable, Sendable, Codable {
   /// Where training images have no random views, what arrives at that part is computed once.
   public var from: String
 
+  /// The kind that a method gets: its own where it is left to it.
+  public func kind(for method: UnlearningMethod) -> Kind {
+    kind == .automatic ? method.ownMask : kind
+  }
+
   /// The official settings: half of the weights, batches of 256, augmented images, the whole forget set.
   public init(
     kind: Kind = .automatic, ratio: Double = 0.5, batchSize: Int = 256, augment: Bool = true,

@@ -79,7 +79,7 @@ struct UnlearnCommand: ToolCommand {
       if let forget { recipe.forget = forget }
       if !method.isEmpty { recipe.methods = method }
       if let mask { recipe.mask.kind = mask }
-      if let ratio { recipe.mask.ratio = ratio }
+      if let ratio { try recipe.take(ratio: ratio) }
       if let reference { recipe.reference = reference }
       if let seeds { recipe.seeds = seeds }
       if let shadows { recipe.audit.shadows = shadows }

@@ -62,7 +62,7 @@ struct MeasuredRows {
       "triggered": .string(try run.triggered?.dataset.fingerprint ?? ""),
       "relearning": try JSONValue(encoding: run.recipe.relearning),
       "settings": try method.map { try run.recipe.settings.settings(of: $0.method) } ?? .null,
-      "mask": try method.map { try JSONValue(encoding: run.mask(of: $0)) } ?? .null,
+      "mask": try method.map { try JSONValue(encoding: run.recipe.mask(of: $0)) } ?? .null,
       "seed": .unsigned(seed), "version": .string(ToolVersion.current),
       "revision": .int(AlgorithmRevision.current),
     ]

@@ -98,7 +98,7 @@ final class ShadowWork {
     let start = try trained()
     return try watched(row.name, saving: nil) { session in
       let unlearning = try Unlearner(
-        row.method, options: run.recipe.settings, mask: run.mask(of: row), original: start,
+        row.method, options: run.recipe.settings, mask: run.recipe.mask(of: row), original: start,
         originalDigest: "shadow \(shadow)", input: input, session: session)
       try unlearning.run()
       return unlearning.model
@@ -159,7 +159,7 @@ final class ShadowWork {
     identity["row"] = .string(subject.name)
     if case .row(let row) = subject {
       identity["settings"] = try run.recipe.settings.settings(of: row.method)
-      identity["mask"] = try JSONValue(encoding: run.mask(of: row))
+      identity["mask"] = try JSONValue(encoding: run.recipe.mask(of: row))
     }
     return identity
   }

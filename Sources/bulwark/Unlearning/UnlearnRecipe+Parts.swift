@@ -57,6 +57,29 @@ extension UnlearnRecipe {
     return rows
   }
 
+  /// Which weights a row may move.
+  func mask(of row: MethodRow) -> MaskOptions {
+    var mask = mask
+    if let kind = row.mask { mask.kind = kind }
+    return mask
+  }
+
+  /// Sets the share of the weights that may move.
+  ///
+  /// - Throws: `ToolError.usage` where no row has a mask; as `rows`.
+  mutating func take(ratio: Double) throws {
+    mask.ratio = ratio
+    guard
+      try rows().contains(where: {
+        $0.method.startsFromCheckpoint && mask(of: $0).kind(for: $0.method) != .none
+      })
+    else {
+      throw ToolError.usage(
+        "--ratio is the share of the weights that a mask lets move, and no method here has a mask.",
+        remedy: "Add --mask saliency (or random, inverted), or leave --ratio out.")
+    }
+  }
+
   /// Checks what would otherwise go wrong deep inside a run.
   ///
   /// - Throws: `RecipeError.setting` or `RecipeError.unfit` naming the setting.

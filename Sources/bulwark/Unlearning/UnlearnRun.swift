@@ -117,20 +117,13 @@ struct UnlearnRun {
       checkpointInterval: recipe.checkpointInterval, stopRequested: stopRequested, save: save)
   }
 
-  /// Which weights a row may move.
-  func mask(of row: MethodRow) -> MaskOptions {
-    var mask = recipe.mask
-    if let kind = row.mask { mask.kind = kind }
-    return mask
-  }
-
   /// The settings of a row for the record, and under `mask` those of its mask; null for retraining.
   func settings(of row: MethodRow) throws -> JSONValue {
     guard case .object(var members) = try recipe.settings.settings(of: row.method) else {
       return .null
     }
-    var mask = mask(of: row)
-    if mask.kind == .automatic { mask.kind = row.method.ownMask }
+    var mask = recipe.mask(of: row)
+    mask.kind = mask.kind(for: row.method)
     members["mask"] = try JSONValue(encoding: mask)
     return .object(members)
   }
@@ -144,7 +137,7 @@ struct UnlearnRun {
         loaded.model.architecture, options: retrain, input: input, session: session)
     }
     return try Unlearner(
-      row.method, options: recipe.settings, mask: mask(of: row), original: loaded.checkpoint,
+      row.method, options: recipe.settings, mask: recipe.mask(of: row), original: loaded.checkpoint,
       originalDigest: originalDigest, input: input, session: session)
   }
 }
