@@ -82,9 +82,9 @@ struct FlagCommand: ToolCommand {
 
     let session = try TrainingSession(
       seed: 0, device: device, precision: compute.precision ?? .auto)
+    var result = ResultObject(command: "flag")
+    result.inputs = try bundle.inputs.merging(loaded?.inputs() ?? [:]) { $1 }
     if dryRun {
-      var result = ResultObject(command: "flag")
-      result.inputs = try bundle.inputs.merging(loaded?.inputs() ?? [:]) { $1 }
       return try WorkEstimate(seconds: estimatedSeconds(train, by: loaded, session: session))
         .finish(result, images: train.count, console)
     }
@@ -92,8 +92,6 @@ struct FlagCommand: ToolCommand {
     let judgement = try judge(train, by: loaded, session: session, console: console)
     let (ranking, flagged, suspects) = (judgement.ranking, judgement.flagged, judgement.suspects)
 
-    var result = ResultObject(command: "flag")
-    result.inputs = try bundle.inputs.merging(loaded?.inputs() ?? [:]) { $1 }
     let paths = try SuspicionListFile(
       ranking: ranking, flagged: flagged, dataset: train, origin: result.inputs,
       score: judgement.score
@@ -158,6 +156,7 @@ struct FlagCommand: ToolCommand {
       loaded, of: train, isItsOwn: isItsOwn, count: count, allClasses: allClasses, session: session)
   }
 
+  /// Seconds that the ranking will take. Throws what the ranking would.
   private func estimatedSeconds(
     _ train: ImageDataset, by loaded: LoadedModel?, session: TrainingSession
   ) throws -> Double {

@@ -55,7 +55,7 @@ extension FlagJudgement {
     details = ["known_by_pattern": .int(found.members.count)]
   }
 
-  /// Samples whose pixels are judged at most to learn how long all take.
+  /// Samples whose pixels are judged to learn how long all take; more where classes would be too small.
   private static let mostTimed = 1024
 
   /// Seconds in which the pixels of a training set are judged: those of some samples of every class, times how many
@@ -65,7 +65,8 @@ extension FlagJudgement {
   static func secondsForPixels(of train: ImageDataset, session: TrainingSession) throws -> Double {
     let sample = try train.subset(
       SampleSelection.balanced(
-        labels: train.labels, classCount: train.classCount, limit: mostTimed))
+        labels: train.labels, classCount: train.classCount,
+        limit: max(mostTimed, train.classCount * ShortcutSuspicion.leastCount)))
     let begin = ContinuousClock.now
     _ = try pixelRanking(of: sample, session)
     return (ContinuousClock.now - begin).inSeconds * Double(train.count) / Double(sample.count)
