@@ -7,7 +7,10 @@ struct JudgingDryRunTests {
   private let model = ExampleCheckpointTests.folder + "digits-smallcnn-undefended.h5"
 
   /// Expects an estimate, and nothing else, for so many images.
-  private func dry(_ arguments: [String], images: Int) async throws {
+  ///
+  /// - Returns: the estimated seconds.
+  @discardableResult
+  private func dry(_ arguments: [String], images: Int) async throws -> Double {
     let outcome = try await tool.start(
       arguments + ["--data", "digits", "--threads", "1", "--json", "--dry-run"]
     ).outcome()
@@ -20,6 +23,7 @@ struct JudgingDryRunTests {
     #expect(try #require(metrics["estimated_peak_memory"]?["value"] as? Double) > 10_000_000)
     let details = try #require(result["details"] as? [String: Any])
     #expect(details["images"] as? Int == images && details["dry_run"] as? Bool == true)
+    return seconds
   }
 
   @Test("evaluate counts the triggered images, too")
@@ -27,6 +31,20 @@ struct JudgingDryRunTests {
     let trigger = ExampleCheckpointTests.folder + "digits-badnets.json"
     try await dry(["evaluate", model], images: 360)
     try await dry(["evaluate", model, "--trigger", trigger], images: 360 + 323)
+  }
+
+  @Test("The estimate grows with the images, not with those that are timed")
+  func grows() async throws {
+    let folder = try TemporaryFolder()
+    let flag = ["flag", model, "--out", folder.file("list")]
+    // The shortest of three: other programs on the machine only add time.
+    var (few, all) = (Double.infinity, Double.infinity)
+    for _ in 0..<3 {
+      few = min(few, try await dry(flag + ["--limit", "60"], images: 60))
+      all = min(all, try await dry(flag, images: 1437))
+    }
+    // 24 times as many images take about 14 times as long; the 512 that are timed, 5 to 7 times.
+    #expect(all > 10 * few, "\(few) s for 60, \(all) s for 1,437")
   }
 
   @Test("flag estimates both judgements, writes nothing, and sees an existing list")

@@ -6,8 +6,8 @@ import BulwarkTensor
 /// Not in the paper.
 ///
 /// For the samples Q of class c in quarantine with the other samples R of that class, the difference is
-/// mean(Q) − mean(R): the contents of the class cancel, and a fixed trigger (a sinusoid, a blended picture, a patch) remains. Where they
-/// have no fixed trigger, what remains is how their mean differs from that of their class.
+/// mean(Q) − mean(R): the contents of the class cancel, and a fixed trigger (a sinusoid, a blended picture, a patch)
+/// remains. Where they have no fixed trigger, what remains is how their mean differs from that of their class.
 public struct Inoculation: Sendable {
   /// One a class with samples in quarantine, [1, C, H, W] float32, in steps of 8-bit pixels.
   let differences: [Tensor]
@@ -19,12 +19,14 @@ public struct Inoculation: Sendable {
   ///   - quarantine: positions of the samples of cliques and shortcuts.
   /// - Throws: `TensorError`.
   public init(_ data: ImageDataset, quarantine: [Int]) throws {
-    let inClique = Set(quarantine)
+    let quarantined = Set(quarantine)
     let members = Dictionary(grouping: quarantine) { data.labels[$0] }
     differences = try members.keys.sorted().compactMap { label in
-      let rest = data.labels.indices.filter { data.labels[$0] == label && !inClique.contains($0) }
-      guard let clique = members[label], !rest.isEmpty else { return nil }
-      return try Inoculation.mean(data, clique) - Inoculation.mean(data, rest)
+      let rest = data.labels.indices.filter {
+        data.labels[$0] == label && !quarantined.contains($0)
+      }
+      guard let own = members[label], !rest.isEmpty else { return nil }
+      return try Inoculation.mean(data, own) - Inoculation.mean(data, rest)
     }
   }
 
