@@ -73,7 +73,8 @@ public struct NullPopulation {
     "\(folder)/null-\(try digest(session))-\(index).h5"
   }
 
-  /// Trains whatever is missing and gives all models. A stopped call goes on where it was.
+  /// Trains whatever is missing and gives all models. A stopped call goes on where it was; calls of several
+  /// processes with the same folder share the work.
   ///
   /// - Parameter session: device, precision, events and a way to be stopped; its seed does not matter.
   /// - Returns: `count` models in order.
@@ -81,11 +82,15 @@ public struct NullPopulation {
   public func models(_ session: TrainingSession) throws -> [ImageClassifier] {
     try FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: true)
-    return try (0..<count).map { try model($0, session) }
+    let paths = try (0..<count).map { try path($0, session) }
+    return try FileClaim.share(
+      paths, waiting: { try session.stopIfAsked(stage: SupervisedTrainer.stage, step: 0) }
+    ) { try model($0, at: paths[$0], session) }
   }
 
-  private func model(_ index: Int, _ session: TrainingSession) throws -> ImageClassifier {
-    let path = try path(index, session)
+  private func model(
+    _ index: Int, at path: String, _ session: TrainingSession
+  ) throws -> ImageClassifier {
     let own = try session.sibling(seed: Self.seed(index, draw: draw)) {
       try $0.write(to: path, overwrite: true)
     }

@@ -7,7 +7,8 @@ import BulwarkUnlearning
 /// U-LiRA for every row of a recipe: trains the shadows, unlearns, attacks.
 ///
 /// Shadow models, retrained references and the statistics of each method are kept in the cache under
-/// the digests of what decides them, so a second run, or a resumed one, trains nothing twice.
+/// the digests of what decides them, so a second run, or a resumed one, trains nothing twice, and runs at
+/// the same time share the shadows.
 struct ShadowAudit {
   let run: UnlearnRun
 
@@ -50,14 +51,14 @@ struct ShadowAudit {
   func callAsFunction() throws -> Outcome {
     let design = try design()
     var subjects = try subjects()
-    var statistics: [String: [[Double]]] = [:]
     var outcome = Outcome()
-    for shadow in design.isMember.indices {
+    let files = try design.isMember.indices.map { try work($0, design).file() }
+    let answers = try FileClaim.share(files, waiting: stopIfAsked) { shadow in
       let work = try work(shadow, design)
+      var statistics: [String: [Double]] = [:]
       for subject in subjects where shadow < shadowCount(of: subject) {
         do {
-          let answers = try work.statistic(of: subject)
-          statistics[subject.name, default: []].append(answers)
+          statistics[subject.name] = try work.statistic(of: subject)
         } catch let error as UnlearningError {
           guard case .notFinite = error else { throw error }
           subjects.removeAll { $0 == subject }
@@ -69,15 +70,25 @@ struct ShadowAudit {
         }
       }
       console.note("shadow \(shadow + 1) of \(design.isMember.count) done")
+      return statistics
     }
-    outcome.findings = subjects.compactMap { subject in
-      statistics[subject.name].map { answers in
-        let members = Array(design.isMember.prefix(answers.count))
-        return finding(
-          subject.name, LikelihoodRatioAttack(statistics: answers, isMember: members))
-      }
+    outcome.findings = subjects.map { subject in
+      let own = answers.compactMap { $0[subject.name] }
+      return finding(
+        subject.name,
+        LikelihoodRatioAttack(
+          statistics: own, isMember: Array(design.isMember.prefix(own.count))))
     }
     return outcome
+  }
+
+  /// While other runs are at the shadows that are left.
+  private func stopIfAsked() throws {
+    guard Interruption.isRequested else { return }
+    throw EarlyExit(
+      status: .interrupted,
+      message: "bulwark: interrupted while other runs train shadows in \(recipe.cache).\n"
+        + "Run the same command with --resume.")
   }
 
   /// The rows that are attacked: Retrain and every method.

@@ -57,6 +57,9 @@ final class ShadowWork {
     return values
   }
 
+  /// File of the shadow in the cache.
+  func file() throws -> String { try path("shadow", identity(), "h5") }
+
   /// What trains the shadow; nothing is computed yet.
   func trainer(_ session: TrainingSession) throws -> SupervisedTrainer {
     let data = TrainingData(
@@ -78,7 +81,7 @@ final class ShadowWork {
   /// The shadow before unlearning, from the cache or trained now.
   private func trained() throws -> Checkpoint {
     if let original { return original }
-    let path = try path("shadow", identity(), "h5")
+    let path = try file()
     let saved = try FileManager.default.fileExists(atPath: path) ? Checkpoint(reading: path) : nil
     if let saved, saved.progress.stage == "done" {
       original = saved
