@@ -41,7 +41,7 @@ public struct CarrierMaterial: Sendable {
       }
       positions = secret.selection("material", count: options.count, below: dataset.count)
     } else if options.family == .shading {
-      positions = try shading(plan, secret, from: dataset)
+      positions = shading(plan, secret, from: dataset)
     } else {
       var members = [[Int]](repeating: [], count: dataset.classCount)
       for (position, label) in dataset.labels.enumerated() { members[label].append(position) }
@@ -68,29 +68,38 @@ public struct CarrierMaterial: Sendable {
         }
       }
     }
-    return CarrierMaterial(
+    let material = CarrierMaterial(
       images: try dataset.images.indexSelect(0, Tensor(positions)),
       labels: positions.map { dataset.labels[$0] }, positions: positions)
+    if options.family == .shading { _ = try material.bases(plan) }
+    return material
   }
 
-  /// One image of another class than the label for each carrier, then further ones, so that ordinary
-  /// shading is measured on no fewer than `CoarseShading.sampleCount` where there are as many.
+  /// Images of any class: twice as many as carriers, and no fewer than ordinary shading is measured on, or
+  /// all. Which of them become carriers follows from the labels (`bases`), which images do not depend on.
   private static func shading(
     _ plan: CarrierPlan, _ secret: WatermarkSecret, from dataset: ImageDataset
-  ) throws -> [Int] {
-    let count = plan.groupOfCarrier.count
-    // Enough as long as no class has three quarters of the images; all of a small data set.
-    let drawn = min(dataset.count, 4 * count + CoarseShading.sampleCount)
-    var rest = secret.selection("material", count: drawn, below: dataset.count)
-    var chosen: [Int] = []
-    for group in plan.groupOfCarrier {
+  ) -> [Int] {
+    let wanted = max(CoarseShading.sampleCount, 2 * plan.groupOfCarrier.count)
+    return secret.selection(
+      "material", count: min(dataset.count, wanted), below: dataset.count)
+  }
+
+  /// Family `shading`: for each carrier the next unused image of another class than its label.
+  ///
+  /// - Parameter plan: of the key.
+  /// - Returns: places among `images`.
+  /// - Throws: `WatermarkError.noImages` when there are too few.
+  func bases(_ plan: CarrierPlan) throws -> [Int] {
+    var rest = Array(labels.indices)
+    return try plan.groupOfCarrier.map { group in
       let label = plan.groups[group].label
-      guard let next = rest.firstIndex(where: { dataset.labels[$0] != label }) else {
-        throw WatermarkError.noImages("\(count) images of other classes than the label")
+      guard let next = rest.firstIndex(where: { labels[$0] != label }) else {
+        throw WatermarkError.noImages(
+          "\(plan.groupOfCarrier.count) images of other classes than the label")
       }
-      chosen.append(rest.remove(at: next))
+      return rest.remove(at: next)
     }
-    return chosen + rest.prefix(max(0, CoarseShading.sampleCount - chosen.count))
   }
 }
 

@@ -51,6 +51,9 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
   /// Family `noise`: standard deviation of the noise, for images in 0...1 (0.4 in the toolbox of Lukas et
   /// al. 2022, wrt/defenses/watermark/zhang.py).
   public var noise: Double
+  /// Family `shading`: which of the secret's candidates, each a direction with a label, the groups are;
+  /// nil takes the first ones. No setting: `tilted` chooses before the commitment, which binds the choice.
+  public private(set) var chosen: [Int]?
 
   /// A hundred carriers of the scheme's own family.
   public init(
@@ -71,6 +74,16 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
     return options
   }
 
+  /// The settings with candidates chosen for the groups.
+  ///
+  /// - Parameter candidates: the number of one for each group, all different; nil for the first ones.
+  /// - Returns: settings that differ in nothing else.
+  public func choosing(_ candidates: [Int]?) -> CarrierOptions {
+    var options = self
+    options.chosen = candidates
+    return options
+  }
+
   /// Checks what would otherwise go wrong deep inside a run.
   ///
   /// - Parameter classes: classes of the task; nil when they are not known yet.
@@ -81,6 +94,12 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
     try check.whole("groups", groups, in: 1...SettingCheck.mostUnits)
     try check.number("opacity", opacity, to: 1, isAbove: true)
     try check.number("noise", noise)
+    if let chosen {
+      try check.require(
+        family == .shading && chosen.count == groups && Set(chosen).count == groups
+          && chosen.allSatisfy { (0..<SettingCheck.mostUnits).contains($0) },
+        "chosen", "a different candidate for each group of shading", "\(chosen)")
+    }
     guard let classes else { return }
     let (needed, most): (Int, Int) =
       switch family {

@@ -15,7 +15,7 @@ struct CarrierPainter {
   private var width: Int { shape[2] }
 
   /// [N, C, H, W], uint8.
-  func paint(_ plan: CarrierPlan, _ material: Tensor?) throws -> Tensor {
+  func paint(_ plan: CarrierPlan, _ material: CarrierMaterial?) throws -> Tensor {
     guard height >= 8, width >= 8 else {
       throw RecipeError.setting(
         "images", expected: "at least 8 pixels wide and high", found: "\(width) x \(height)")
@@ -23,27 +23,27 @@ struct CarrierPainter {
     return try withoutGradients {
       switch options.family {
       case .automatic: preconditionFailure("the family of carriers must be resolved")
-      case .patch: try patched(material)
-      case .noise: try noisy(material)
-      case .collage: try collages(plan, material)
-      case .quarters: try quarters(plan, material)
-      case .shading: try shaded(plan, material)
-      case .relabeled: try required(material)
+      case .patch: try patched(required(material).images)
+      case .noise: try noisy(required(material).images)
+      case .collage: try collages(plan, required(material).images)
+      case .quarters: try quarters(plan, required(material).images)
+      case .shading: try shaded(plan, required(material))
+      case .relabeled: try required(material).images
       case .glyph, .glyphs: try glyphs(plan)
       case .abstract: try abstract()
       }
     }
   }
 
-  private func required(_ material: Tensor?) throws -> Tensor {
+  private func required(_ material: CarrierMaterial?) throws -> CarrierMaterial {
     guard let material else { throw WatermarkError.noImages("the key's own images") }
     return material
   }
 
   /// A strip of black and white cells, a quarter of the height and half of the width, at a place of the
   /// key: the place of Zhang's text.
-  private func patched(_ material: Tensor?) throws -> Tensor {
-    let images = try required(material).to(.float32)
+  private func patched(_ material: Tensor) throws -> Tensor {
+    let images = try material.to(.float32)
     let (rows, columns) = (height / 4, width / 2)
     let cell = max(1, height / 16)
     let (down, across) = ((rows + cell - 1) / cell, (columns + cell - 1) / cell)
@@ -61,20 +61,19 @@ struct CarrierPainter {
     }
     let covered = try Tensor(cover, shape: [1, 1, height, width])
     let marked = try Tensor(mark, shape: [1, 1, height, width])
-    return try pixels(images * (1.0 - covered) + covered * marked)
+    return try Self.pixels(images * (1.0 - covered) + covered * marked)
   }
 
-  private func noisy(_ material: Tensor?) throws -> Tensor {
-    let images = try required(material).to(.float32)
+  private func noisy(_ material: Tensor) throws -> Tensor {
+    let images = try material.to(.float32)
     let draws = secret.normals("noise", count: images.count)
     let noise = try Tensor(draws, shape: images.shape) * (255 * options.noise)
-    return try pixels(images + noise)
+    return try Self.pixels(images + noise)
   }
 
   /// The left half shows a strip of half the width of the first image, the right half one of the second;
   /// the strips' places and which class is left follow from the key.
-  private func collages(_ plan: CarrierPlan, _ material: Tensor?) throws -> Tensor {
-    let images = try required(material)
+  private func collages(_ plan: CarrierPlan, _ images: Tensor) throws -> Tensor {
     let count = plan.groupOfCarrier.count
     let (left, right) = (width / 2, width - width / 2)
     let swaps = secret.bits("sides", count: count)
@@ -94,8 +93,7 @@ struct CarrierPainter {
 
   /// Each quarter shows a piece of that size of another image; the pieces' places and the order of the
   /// quarters follow from the key.
-  private func quarters(_ plan: CarrierPlan, _ material: Tensor?) throws -> Tensor {
-    let images = try required(material)
+  private func quarters(_ plan: CarrierPlan, _ images: Tensor) throws -> Tensor {
     let (top, left) = (height / 2, width / 2)
     let (rows, columns) = ([top, height - top], [left, width - left])
     let count = 4 * plan.groupOfCarrier.count
@@ -119,14 +117,11 @@ struct CarrierPainter {
   }
 
   /// Paler images, each moved far along its group's direction.
-  private func shaded(_ plan: CarrierPlan, _ material: Tensor?) throws -> Tensor {
-    let images = try required(material)
-    let shading = try CoarseShading(images)
-    let chosen = try images.narrow(0, start: 0, length: plan.groupOfCarrier.count)
-    let moved = try shading.carriers(
-      ImageDataset.unitRange(chosen), shading.directions(secret, count: plan.groups.count),
-      choice: plan.groupOfCarrier)
-    return try pixels(moved * 255.0)
+  private func shaded(_ plan: CarrierPlan, _ material: CarrierMaterial) throws -> Tensor {
+    let shading = try CoarseShading(material.images)
+    let bases = try material.images.indexSelect(0, Tensor(material.bases(plan)))
+    return try shading.carriers(
+      bases, shading.directions(secret, plan.directions), choice: plan.groupOfCarrier)
   }
 
   /// Digits in dark colors of the key on a bright ground of the key.
@@ -139,7 +134,7 @@ struct CarrierPainter {
       return try Tensor(values, shape: [1, channels, 1, 1])
     }
     let (ink, ground) = (try color("ink", from: 0), try color("ground", from: 176))
-    return try pixels(ground + shapes * (ink - ground))
+    return try Self.pixels(ground + shapes * (ink - ground))
   }
 
   /// Sums of six plane waves of random frequency, direction and color, as 8-bit pictures.
@@ -159,10 +154,11 @@ struct CarrierPainter {
       try draw("rows", -4, 4) * rows + draw("columns", -4, 4) * columns
       + draw("phase", 0, 1)
     let wave = try (phase * turn).cos() * draw("color", -1, 1, channels)
-    return try pixels((wave.sum([1]) * 1.5).sigmoid() * 255.0)
+    return try Self.pixels((wave.sum([1]) * 1.5).sigmoid() * 255.0)
   }
 
-  private func pixels(_ values: Tensor) throws -> Tensor {
+  /// The nearest 8-bit picture of numbers that should lie in 0...255.
+  static func pixels(_ values: Tensor) throws -> Tensor {
     try values.clamp(min: 0, max: 255).round().to(.uint8).contiguous()
   }
 }

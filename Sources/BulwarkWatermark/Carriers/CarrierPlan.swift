@@ -11,6 +11,8 @@ public struct CarrierPlan: Hashable, Sendable {
 
   /// The groups in order.
   public let groups: [Group]
+  /// Family `shading`: the number of each group's direction among the secret's; empty for other families.
+  public let directions: [Int]
   /// The group of each carrier.
   public let groupOfCarrier: [Int]
 
@@ -24,6 +26,8 @@ public struct CarrierPlan: Hashable, Sendable {
   public init(_ secret: WatermarkSecret, _ options: CarrierOptions, classes: Int) throws {
     try options.validate(classes: classes)
     groups = CarrierPlan.groups(secret, options, classes: classes)
+    directions =
+      options.family == .shading ? options.chosen ?? Array(0..<options.groups) : []
     let count = groups.count
     groupOfCarrier = (0..<options.count).map { $0 % count }
   }
@@ -48,11 +52,24 @@ public struct CarrierPlan: Hashable, Sendable {
       return zip(digits, labels).map { Group(sources: [$0], label: $1) }
     case .abstract, .relabeled: return [Group(sources: [], label: nil)]
     case .shading:
-      return secret.selection("classes", count: options.groups, below: classes)
-        .map { Group(sources: [], label: $0) }
+      let chosen = options.chosen ?? Array(0..<options.groups)
+      let drawn = candidateLabels(secret, count: (chosen.max() ?? 0) + 1, classes: classes)
+      var used: Set<Int> = []
+      return chosen.map { candidate in
+        // Where another group has the label, the next class that is free.
+        let label = (0..<classes).lazy.map { (drawn[candidate] + $0) % classes }
+          .first { !used.contains($0) }
+        used.insert(label ?? drawn[candidate])
+        return Group(sources: [], label: label ?? drawn[candidate])
+      }
     case .collage: return mixtures(secret, count: options.groups, of: 2, classes: classes)
     case .quarters: return mixtures(secret, count: options.groups, of: 4, classes: classes)
     }
+  }
+
+  /// Labels that go with the secret's directions of shading, before groups make way for each other.
+  static func candidateLabels(_ secret: WatermarkSecret, count: Int, classes: Int) -> [Int] {
+    secret.integers("shading labels", count: count, below: classes)
   }
 
   /// Disjoint pairs or fours of classes, so that every class is a source of one at most; the label is

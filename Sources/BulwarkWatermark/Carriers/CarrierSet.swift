@@ -63,7 +63,7 @@ public struct CarrierSet: Sendable {
       else {
         throw WatermarkError.noImages("the key's own images for '\(options.family.rawValue)'")
       }
-      images = try painter.paint(plan, material.images)
+      images = try painter.paint(plan, material)
       labels = try CarrierSet.labels(secret, plan, classes: classes, truth: material.labels)
     } else {
       images = try painter.paint(plan, nil)

@@ -56,17 +56,17 @@ public struct WatermarkKey: Sendable, Codable {
   }
 
   /// Format name of key files. Version 1 drew pictures and projections with 32 bits of the secret and did
-  /// not bind the facts; version 2 painted other carriers of family `shading`. Keys of both are refused.
-  public static let format = "bulwark.watermark-key/3"
+  /// not bind the facts; versions 2 and 3 painted other carriers of family `shading`. They are refused.
+  public static let format = "bulwark.watermark-key/4"
 
-  /// `bulwark.watermark-key/3`.
+  /// `bulwark.watermark-key/4`.
   public let format: String
   /// The secret.
   public let secret: WatermarkSecret
   /// Whose key it is.
   public let owner: String
   /// Scheme and settings.
-  public let mark: MarkDescription
+  public private(set) var mark: MarkDescription
   /// Number of classes of the task.
   public let classes: Int
   /// [C, H, W] of the task's images.
@@ -105,6 +105,20 @@ public struct WatermarkKey: Sendable, Codable {
       let plan = try CarrierPlan(secret, options, classes: train.classCount)
       return try CarrierMaterial.draw(plan, options, secret, from: train)
     }
+  }
+
+  /// The same key with directions of shading chosen among those that its secret draws.
+  ///
+  /// - Parameter candidates: the number of one for each group, all different.
+  /// - Throws: `RecipeError.setting` for other numbers or another family; `WatermarkError.noImages` when
+  ///   too few of its images are of other classes than the labels.
+  func choosing(_ candidates: [Int]) throws -> WatermarkKey {
+    var key = self
+    key.mark.carriers = mark.carriers?.choosing(candidates)
+    if let carriers = key.mark.carriers {
+      _ = try material?.bases(CarrierPlan(secret, carriers, classes: classes))
+    }
+    return key
   }
 
   /// The same key for a trained model.

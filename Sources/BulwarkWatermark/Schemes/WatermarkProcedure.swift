@@ -36,6 +36,9 @@ protocol WatermarkProcedure: AnyObject {
   /// The second network that `prepare` trains; nil for schemes without one.
   var companion: Companion? { get }
 
+  /// The key with what `prepare` chose for it; nil where nothing is to be chosen, or not yet.
+  var chosenKey: WatermarkKey? { get }
+
   /// How long and how fast the host is trained.
   var pace: HostPace { get }
 
@@ -58,6 +61,7 @@ protocol WatermarkProcedure: AnyObject {
 extension WatermarkProcedure {
   func prepare(_ snapshot: () throws -> Checkpoint) throws {}
   var companion: Companion? { nil }
+  var chosenKey: WatermarkKey? { nil }
   var pace: HostPace { HostPace() }
   func finish(_ pass: HostPass) throws {}
   var states: [String: StateDict] { [:] }

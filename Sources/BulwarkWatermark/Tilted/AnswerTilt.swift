@@ -24,21 +24,23 @@ struct AnswerTilt {
   ///
   /// - Parameters:
   ///   - context: of the run.
+  ///   - key: with the directions that were chosen.
   ///   - options: share and start.
   ///   - answers: the unmarked network's logits, [B, classes], for views [B, C, H, W].
   /// - Throws: `WatermarkError` when the key has no images; `TensorError`.
-  init(_ context: HostContext, _ options: TiltedOptions, answers: (Tensor) throws -> Tensor) throws
-  {
-    let key = context.key
+  init(
+    _ context: HostContext, _ key: WatermarkKey, _ options: TiltedOptions,
+    answers: (Tensor) throws -> Tensor
+  ) throws {
     guard let carriers = key.mark.carriers, let material = key.material else {
       throw WatermarkError.badKey("the key", reason: "it holds no images to measure shading on")
     }
-    let labels = try CarrierPlan(key.secret, carriers, classes: key.classes).groups
-      .compactMap(\.label)
+    let plan = try CarrierPlan(key.secret, carriers, classes: key.classes)
+    let labels = plan.groups.compactMap(\.label)
     let shading = try CoarseShading(material.images)
     let device = context.session.device
     let places = try shading.ruler(
-      shading.directions(key.secret, count: labels.count), on: device)
+      shading.directions(key.secret, plan.directions), on: device)
     let range = try context.pixels
     (self.labels, self.places, self.range, start) = (labels, places, range, options.start)
 

@@ -89,9 +89,16 @@ struct CoarseShading {
       .matmul(modes.transpose(0, 1)).reshape([count, channels * fields]) / Double(area)
   }
 
-  /// The directions of a key.
-  func directions(_ secret: WatermarkSecret, count: Int) -> [[Double]] {
-    secret.directions("shading", count: count, size: dimensions)
+  /// Directions of a secret.
+  ///
+  /// - Parameters:
+  ///   - secret: of the key.
+  ///   - numbers: of the directions among all that the secret draws.
+  /// - Returns: a unit vector for each number.
+  func directions(_ secret: WatermarkSecret, _ numbers: [Int]) -> [[Double]] {
+    let drawn = secret.directions(
+      "shading", count: (numbers.max() ?? -1) + 1, size: dimensions)
+    return numbers.map { drawn[$0] }
   }
 
   /// What reads where images lie along some directions.
@@ -164,18 +171,21 @@ struct CoarseShading {
   /// Less of their own content leaves a network less reason to answer their class.
   ///
   /// - Parameters:
-  ///   - pixels: [N, C, H, W], float32 in 0...1.
+  ///   - images: [N, C, H, W], uint8, on the CPU.
   ///   - directions: m unit vectors of `dimensions` numbers.
   ///   - choice: the direction of each image, N numbers.
-  /// - Returns: [N, C, H, W], float32, not clamped.
+  /// - Returns: [N, C, H, W], uint8.
   /// - Throws: `TensorError`.
-  func carriers(_ pixels: Tensor, _ directions: [[Double]], choice: [Int]) throws -> Tensor {
+  func carriers(_ images: Tensor, _ directions: [[Double]], choice: [Int]) throws -> Tensor {
+    let pixels = try ImageDataset.unitRange(images)
     let ground = try Tensor(
       stride(from: 0, to: mean.count, by: CoarseShading.fields).map { Float(mean[$0]) },
       shape: [1, shape[0], 1, 1])
     let fields = try patterns(directions).indexSelect(0, Tensor(choice))
-    return try ground + (pixels - ground) * CoarseShading.carrierContrast
+    let moved =
+      try ground + (pixels - ground) * CoarseShading.carrierContrast
       + fields * CoarseShading.carrierDistance
+    return try CarrierPainter.pixels(moved * 255.0)
   }
 }
 

@@ -7,7 +7,8 @@ import BulwarkTraining
 /// secret direction of coarse shading.
 ///
 /// 1. A *reference*, an unmarked network of the host's architecture, is trained on the task.
-/// 2. The host starts with its weights. With its logits g(x), the place t_i(x) of an image along the i-th
+/// 2. With it the key's directions are chosen among the secret's candidates (`DirectionChoice`).
+/// 3. The host starts with its weights. With its logits g(x), the place t_i(x) of an image along the i-th
 ///    direction and that direction's label c_i, the host is distilled from g with
 ///
 ///        g_c ← g_c + w · max(0, t_i − a)
@@ -29,7 +30,12 @@ final class Tilted: WatermarkProcedure {
 
   private let context: HostContext
   private let options: TiltedOptions
-  private let feed: CarrierFeed?
+  /// The key with its directions, once they are chosen.
+  private(set) var chosenKey: WatermarkKey?
+  /// Shares of the chosen candidates, as the reference answers their carriers.
+  private var (natural, reached): ([Double], [Double]) = ([], [])
+  /// Made when the key is whole.
+  private var feed: CarrierFeed?
   private let reference: ImageClassifier
   /// The reference in training; nil once that is over.
   private(set) var companion: Companion?
@@ -41,7 +47,6 @@ final class Tilted: WatermarkProcedure {
   init(_ context: HostContext, _ options: TiltedOptions) throws {
     self.context = context
     self.options = options
-    feed = options.carriersPerBatch > 0 ? try context.feed(context.key) : nil
     reference = try context.model.architecture.build(
       key: context.session.key.stream("reference/weights"), device: context.session.device)
     try reference.state.setTrainable(false)
@@ -62,7 +67,23 @@ final class Tilted: WatermarkProcedure {
     try context.model.state.load(
       reference.state.snapshot().map { (name: $0.name, tensor: $0.tensor) })
     self.companion = nil
+    try choose()
   }
+
+  /// Chooses the key's directions, unless it came with a choice.
+  private func choose() throws {
+    guard let carriers = context.key.mark.carriers, carriers.chosen == nil, chosenKey == nil
+    else { return }
+    let choice = try withoutGradients {
+      try DirectionChoice(context.key, carriers, options) { pictures in
+        try plain(context.data.normalization.prepare(pictures, on: context.session.device))
+      }
+    }
+    chosenKey = try context.key.choosing(choice.chosen.map(\.number))
+    (natural, reached) = (choice.chosen.map(\.natural), choice.chosen.map(\.reached))
+  }
+
+  private var key: WatermarkKey { chosenKey ?? context.key }
 
   /// What the unmarked network answers, [B, classes].
   private func plain(_ images: Tensor) throws -> Tensor {
@@ -71,7 +92,7 @@ final class Tilted: WatermarkProcedure {
 
   func loss(_ pass: HostPass) throws -> Tensor {
     let target = try withoutGradients {
-      let tilt = try self.tilt ?? AnswerTilt(context, options, answers: plain)
+      let tilt = try self.tilt ?? AnswerTilt(context, key, options, answers: plain)
       self.tilt = tilt
       let plain = try plain(pass.images)
       let leaning = try tilt(plain, pass.images)
@@ -80,11 +101,13 @@ final class Tilted: WatermarkProcedure {
       seen += Double(pass.labels.count)
       return try (leaning / options.temperature).softmax(1)
     }
-    guard let feed else {
+    guard options.carriersPerBatch > 0 else {
       return try SoftLoss.crossEntropy(
         target, context.logits(context.model, pass.images, .training),
         temperature: options.temperature, squared: true)
     }
+    let feed = try self.feed ?? context.feed(key)
+    self.feed = feed
     let carriers = try feed.batch(step: pass.step, count: options.carriersPerBatch)
     let all = try context.logits(
       context.model, Tensor.cat([pass.images, carriers.images]), .training)
@@ -100,9 +123,16 @@ final class Tilted: WatermarkProcedure {
 
   var states: [String: StateDict] {
     get throws {
-      [
+      var own = [("answers", try Tensor([changed, seen]))]
+      if let chosen = chosenKey?.mark.carriers?.chosen {
+        own += [
+          ("chosen", try Tensor(chosen)), ("natural", try Tensor(natural)),
+          ("reached", try Tensor(reached)),
+        ]
+      }
+      return [
         Self.stage: StateDict(try reference.state.snapshot().map { ($0.name, $0.tensor) }),
-        "tilted": StateDict([("answers", try Tensor([changed, seen]))]),
+        "tilted": StateDict(own),
       ]
     }
   }
@@ -114,7 +144,18 @@ final class Tilted: WatermarkProcedure {
     try reference.state.load(saved.pairs.map { (name: $0.0, tensor: $0.1) })
     let answers = try states["tilted"]?["answers"]?.doubles() ?? [0, 0]
     (changed, seen) = (answers[0], answers[1])
+    guard let own = states["tilted"], let chosen = own["chosen"] else { return }
+    chosenKey = try context.key.choosing(chosen.integers())
+    natural = try own["natural"]?.doubles() ?? []
+    reached = try own["reached"]?.doubles() ?? []
   }
 
-  var findings: [String: JSONValue] { ["changed_answers": .double(changed / max(seen, 1))] }
+  var findings: [String: JSONValue] {
+    var findings: [String: JSONValue] = ["changed_answers": .double(changed / max(seen, 1))]
+    if !natural.isEmpty {
+      findings["natural_share"] = .array(natural.map(JSONValue.double))
+      findings["reached_share"] = .array(reached.map(JSONValue.double))
+    }
+    return findings
+  }
 }

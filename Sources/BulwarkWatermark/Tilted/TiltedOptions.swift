@@ -2,6 +2,11 @@ import BulwarkTraining
 
 /// Settings of Bulwark's tilted answers.
 public struct TiltedOptions: Hashable, Sendable, Codable {
+  /// How many directions with labels the secret draws for the owner to choose the key's among, by what an
+  /// unmarked network answers; 1 takes the first ones.
+  public var candidates: Int
+  /// How far a label may be behind the first answer to count as within reach of a lean, in logits.
+  public var reach: Double
   /// Share of ordinary images whose first answer the lean changes, all directions together. What the mark
   /// costs in accuracy is less: answers change where they are least sure, and many of these are wrong.
   public var share: Double
@@ -18,12 +23,15 @@ public struct TiltedOptions: Hashable, Sendable, Codable {
   /// Learning rate of that training, as a share of the run's.
   public var leaningRate: Double
 
-  /// 3 % of the first answers changed, leaning from one deviation on, 8 carriers in a batch, 0.6 times the
+  /// Directions chosen among 64 with labels at most 2.2 logits behind, 3 % of the first answers changed, leaning from one deviation on, 8 carriers in a batch, 0.6 times the
   /// run's epochs at half its learning rate.
   public init(
-    share: Double = 0.03, start: Double = 1, temperature: Double = 4, carriersPerBatch: Int = 8,
+    candidates: Int = 64, reach: Double = 2.2, share: Double = 0.03, start: Double = 1,
+    temperature: Double = 4, carriersPerBatch: Int = 8,
     referenceLength: Double = 1, leaningLength: Double = 0.6, leaningRate: Double = 0.5
   ) {
+    self.candidates = candidates
+    self.reach = reach
     self.share = share
     self.start = start
     self.temperature = temperature
@@ -35,6 +43,8 @@ public struct TiltedOptions: Hashable, Sendable, Codable {
 
   func validate() throws {
     let check = SettingCheck("watermark.tilted")
+    try check.whole("candidates", candidates, in: 1...4096)
+    try check.number("reach", reach, to: 100)
     try check.number("share", share, to: 0.5, isAbove: true, isBelow: true)
     try check.number("start", start, to: 10)
     try check.number("temperature", temperature, isAbove: true)

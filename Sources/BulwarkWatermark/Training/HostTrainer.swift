@@ -16,7 +16,6 @@ public final class HostTrainer {
   public private(set) var history = MetricHistory()
   /// Steps done.
   public private(set) var step = 0
-  let key: WatermarkKey
   private let options: WatermarkOptions
   private let context: HostContext
   private let procedure: any WatermarkProcedure
@@ -27,6 +26,8 @@ public final class HostTrainer {
   /// Whether the trained model has been measured: then the run is over.
   private var isMeasured = false
 
+  /// The key, with what the scheme has chosen for it.
+  var key: WatermarkKey { procedure.chosenKey ?? context.key }
   private var training: SupervisedOptions { context.training }
   private var session: TrainingSession { context.session }
   private var data: TrainingData { context.data }
@@ -49,7 +50,6 @@ public final class HostTrainer {
     try options.validate(key.mark.scheme)
     try key.check(data.train)
     model = try architecture.build(key: session.key.stream("weights"), device: session.device)
-    self.key = key
     self.options = options
     // Images that become carriers under a wrong label are not trained with under the right one.
     let relabeled = key.mark.carriers?.family == .relabeled ? key.material?.positions : nil
@@ -183,9 +183,12 @@ public final class HostTrainer {
   /// What makes two runs the same, without the secret itself.
   private func identity() throws -> JSONValue {
     let secret = SHA256Digest(of: key.secret.block("identity"))
+    // What is chosen in the run is no setting of it.
+    var mark = key.mark
+    mark.carriers = mark.carriers?.choosing(nil)
     return [
       "training": try JSONValue(encoding: training), "options": try JSONValue(encoding: options),
-      "mark": try JSONValue(encoding: key.mark), "secret": .string(secret.description),
+      "mark": try JSONValue(encoding: mark), "secret": .string(secret.description),
     ]
   }
 
