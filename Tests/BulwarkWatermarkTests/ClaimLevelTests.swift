@@ -53,6 +53,52 @@ struct ClaimLevelTests {
   }
 
   @Test(
+    "Keys whose directions an unmarked network chose are claimed on innocent models within the level"
+  )
+  func chosenDirections() throws {
+    let task = try TinyTask.shared.get()
+    let models = try NullModels.shared.get().models
+    // The owner's own unmarked network is none of the suspects.
+    let trainer = try SupervisedTrainer(
+      task.architecture, data: task.data, options: task.training(epochs: 10),
+      augmentation: task.augmentation, session: TrainingSession(seed: 500))
+    _ = try trainer.run()
+    let base = try task.key(.tilted, .small)
+    let options = TiltedOptions(candidates: 32)
+    var natural: [Double] = []
+    let owners = try ScoreTable(base, "claimed key", count: 30, models, [.logits]) { key in
+      let choice = try withoutGradients {
+        try DirectionChoice(key, #require(key.mark.carriers), options) { pictures in
+          try trainer.model.logits(task.data.normalization.prepare(pictures, on: .cpu), .evaluation)
+        }
+      }
+      natural += choice.chosen.map(\.natural)
+      return try key.choosing(choice.chosen.map(\.number))
+    }
+    #expect(natural.reduce(0, +) / Double(natural.count) <= DirectionChoice.naturalShare)
+    let foreign = try ScoreTable(base, "foreign key", count: 199, models, [.logits])
+    let ranks = try models.indices.flatMap { suspect in
+      try (0..<30).map { key in
+        let report = try owners.report(
+          foreign, suspect: suspect, key: key, .logits, scheme: .tilted)
+        return try #require(report.rank)
+      }
+    }
+    // The choice makes keys a little better than drawn ones on any model: at weak levels neither rank alone
+    // would do. What the verdict wants holds the level.
+    for level in [0.05, 0.01] {
+      let (byKeys, byTable) = (ranks.count { $0.keyP <= level }, ranks.count { $0.p <= level })
+      let claims = ranks.count {
+        $0.keyP <= level && $0.p <= level && $0.isLargestOfItsRowAndColumn
+      }
+      print(
+        "chosen directions at \(level), of 300: \(byKeys) by keys, \(byTable) by table, \(claims) claims"
+      )
+      #expect(Double(claims) <= level * 300)
+    }
+  }
+
+  @Test(
     "A key of one ambiguous picture is lucky with one model in as many as there are, and claims nothing"
   )
   func chosenPicture() throws {

@@ -11,10 +11,10 @@ struct ScoreTable {
   /// By access, then model, then key.
   let values: [SuspectAccess: [[Double]]]
 
-  /// Scores under published keys of the same kind as `base`.
+  /// Scores under published keys of the same kind as `base`, or what an owner makes of them.
   init(
     _ base: WatermarkKey, _ purpose: String, count: Int, _ models: [ImageClassifier],
-    _ accesses: [SuspectAccess]
+    _ accesses: [SuspectAccess], owner: (WatermarkKey) throws -> WatermarkKey = { $0 }
   ) throws {
     let task = try TinyTask.shared.get()
     let session = try TrainingSession(seed: 0)
@@ -23,7 +23,7 @@ struct ScoreTable {
     }
     for start in stride(from: 0, to: count, by: 64) {
       let keys = try (start..<min(count, start + 64)).map {
-        try base.foreign(.published(purpose, $0), material: task.data.train)
+        try owner(base.foreign(.published(purpose, $0), material: task.data.train))
       }
       let sets = try keys.map { try $0.carriers() }
       for access in accesses {
