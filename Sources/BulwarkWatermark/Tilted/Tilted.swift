@@ -34,6 +34,8 @@ final class Tilted: WatermarkProcedure {
   private(set) var chosenKey: WatermarkKey?
   /// Shares of the chosen candidates, as the reference answers their carriers.
   private var (natural, reached): ([Double], [Double]) = ([], [])
+  /// Of the reference on test images; nil before it is trained, and without test images.
+  private var referenceAccuracy: Double?
   /// Made when the key is whole.
   private var feed: CarrierFeed?
   private let reference: ImageClassifier
@@ -67,6 +69,8 @@ final class Tilted: WatermarkProcedure {
     try context.model.state.load(
       reference.state.snapshot().map { (name: $0.name, tensor: $0.tensor) })
     self.companion = nil
+    referenceAccuracy = try context.data.evaluator.measure(reference, session: context.session)
+      .first { $0.definition == Metric.cleanAccuracy }?.value
     try choose()
   }
 
@@ -130,6 +134,7 @@ final class Tilted: WatermarkProcedure {
           ("reached", try Tensor(reached)),
         ]
       }
+      if let referenceAccuracy { own.append(("accuracy", try Tensor([referenceAccuracy]))) }
       return [
         Self.stage: StateDict(try reference.state.snapshot().map { ($0.name, $0.tensor) }),
         "tilted": StateDict(own),
@@ -144,7 +149,9 @@ final class Tilted: WatermarkProcedure {
     try reference.state.load(saved.pairs.map { (name: $0.0, tensor: $0.1) })
     let answers = try states["tilted"]?["answers"]?.doubles() ?? [0, 0]
     (changed, seen) = (answers[0], answers[1])
-    guard let own = states["tilted"], let chosen = own["chosen"] else { return }
+    guard let own = states["tilted"] else { return }
+    referenceAccuracy = try own["accuracy"]?.item()
+    guard let chosen = own["chosen"] else { return }
     chosenKey = try context.key.choosing(chosen.integers())
     natural = try own["natural"]?.doubles() ?? []
     reached = try own["reached"]?.doubles() ?? []
@@ -152,6 +159,7 @@ final class Tilted: WatermarkProcedure {
 
   var findings: [String: JSONValue] {
     var findings: [String: JSONValue] = ["changed_answers": .double(changed / max(seen, 1))]
+    if let referenceAccuracy { findings["reference_accuracy"] = .double(referenceAccuracy) }
     if !natural.isEmpty {
       findings["natural_share"] = .array(natural.map(JSONValue.double))
       findings["reached_share"] = .array(reached.map(JSONValue.double))

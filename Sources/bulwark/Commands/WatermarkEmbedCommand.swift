@@ -23,7 +23,7 @@ struct WatermarkEmbedCommand: ToolCommand {
   @Option(help: "Use at most this many training samples, balanced over the classes.")
   var limit: Int?
 
-  @Option(help: "The watermark scheme; default: rehearsed.")
+  @Option(help: "The watermark scheme; default: tilted.")
   var scheme: WatermarkScheme?
 
   @Option(help: "Name of the owner; part of the commitment.")

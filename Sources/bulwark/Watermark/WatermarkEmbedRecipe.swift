@@ -26,7 +26,7 @@ struct WatermarkEmbedRecipe: SeededRecipe, Equatable {
   /// Random views of task images; carriers are never changed.
   var augmentation = TrainRecipe.AugmentationSettings()
   /// The watermark.
-  var scheme = WatermarkScheme.rehearsed
+  var scheme = WatermarkScheme.tilted
   /// Whose mark it is; part of the commitment.
   var owner = ""
   /// Where the secret comes from: empty draws a new one, 64 hexadecimal digits give it, `test:NAME` makes
