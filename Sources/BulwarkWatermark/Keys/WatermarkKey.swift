@@ -110,6 +110,7 @@ public struct WatermarkKey: Sendable, Codable {
   /// The same key with directions of shading chosen among those that its secret draws.
   ///
   /// - Parameter candidates: the number of one for each group, all different.
+  /// - Returns: a key with other carriers and another commitment.
   /// - Throws: `RecipeError.setting` for other numbers or another family; `WatermarkError.noImages` when
   ///   too few of its images are of other classes than the labels.
   func choosing(_ candidates: [Int]) throws -> WatermarkKey {

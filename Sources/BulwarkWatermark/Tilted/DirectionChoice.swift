@@ -6,9 +6,10 @@ import BulwarkTraining
 ///
 /// Unmarked networks of a task answer far shading much alike, however they were trained, and a student
 /// learns only some of the lean. Where the label is far behind the natural answer, the carriers of a
-/// direction are lost all together, whatever the host does; where it is close behind, they are not. How far
-/// foreign keys and unmarked networks go is hardly changed by the choice, since a label that comes first
-/// anyway is not taken (Docs/Watermarks.md has the figures).
+/// direction are lost all together, whatever the host does; where it is close behind, they are not. A label
+/// that comes first anyway is not taken: it would survive and say nothing. Even so any model likes a chosen
+/// key better than a drawn one, a little: the verdict, which wants ranks among keys, among models and in the
+/// table, allows for that, and none of these alone does (Docs/Watermarks.md has the figures).
 struct DirectionChoice {
   /// Images that each candidate is tried on.
   static let imageCount = 32

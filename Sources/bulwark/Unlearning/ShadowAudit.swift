@@ -53,7 +53,15 @@ struct ShadowAudit {
     var subjects = try subjects()
     var outcome = Outcome()
     let files = try design.isMember.indices.map { try work($0, design).file() }
-    let answers = try FileClaim.share(files, waiting: stopIfAsked) { shadow in
+    var hasTold = false
+    let answers = try FileClaim.share(
+      files,
+      waiting: {
+        if !hasTold { console.note("waiting for shadows that another run trains") }
+        hasTold = true
+        try stopIfAsked()
+      }
+    ) { shadow in
       let work = try work(shadow, design)
       var statistics: [String: [Double]] = [:]
       for subject in subjects where shadow < shadowCount(of: subject) {
