@@ -23,10 +23,10 @@ public struct TiltedOptions: Hashable, Sendable, Codable {
   /// Learning rate of that training, as a share of the run's.
   public var leaningRate: Double
 
-  /// Directions chosen among 64 with labels at most 2.2 logits behind, 1.5 % of the first answers changed,
+  /// Directions chosen among 64 with labels at most 2.2 logits behind, 3 % of the first answers changed,
   /// leaning from one deviation on, 8 carriers in a batch, 0.6 times the run's epochs at half its rate.
   public init(
-    candidates: Int = 64, reach: Double = 2.2, share: Double = 0.015, start: Double = 1,
+    candidates: Int = 64, reach: Double = 2.2, share: Double = 0.03, start: Double = 1,
     temperature: Double = 4, carriersPerBatch: Int = 8, referenceLength: Double = 1,
     leaningLength: Double = 0.6, leaningRate: Double = 0.5
   ) {
