@@ -56,7 +56,7 @@ import Testing
     let log = Log()
     let tasks = (0..<2).map { _ in
       Task.detached {
-        try FileClaim.share(files, waiting: {}) { index in
+        try FileClaim.share(files, waiting: { _ in }) { index in
           if !FileManager.default.fileExists(atPath: files[index]) {
             Thread.sleep(forTimeInterval: 0.05)
             try write([UInt8(index)], files[index])
@@ -79,9 +79,16 @@ import Testing
     let files = [folder.file("a"), folder.file("b")]
     let claim = FileClaim.take(files[0])
     var done: [Int] = []
+    var waits: [Bool] = []
     #expect(throws: Stop.self) {
-      try FileClaim.share(files, waiting: { throw Stop() }) { done.append($0) }
+      try FileClaim.share(
+        files,
+        waiting: { isFirst in
+          waits.append(isFirst)
+          if waits.count == 2 { throw Stop() }
+        }
+      ) { done.append($0) }
     }
-    withExtendedLifetime(claim) { #expect(done == [1]) }
+    withExtendedLifetime(claim) { #expect(done == [1] && waits == [true, false]) }
   }
 }

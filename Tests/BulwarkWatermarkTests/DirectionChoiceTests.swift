@@ -15,8 +15,8 @@ struct DirectionChoiceTests {
     return Array((0..<12).filter { labels.firstIndex(of: labels[$0]) == $0 }.prefix(count))
   }
 
-  /// Chooses with a network that answers class 0 with logit 0 and every candidate's label with the margin
-  /// that is given for it, where that label is not class 0; others lack 9.
+  /// Chooses with a network for which every candidate's label is ahead of all other classes by the margin
+  /// that is given for it, and 9 behind without one.
   private func choice(_ key: WatermarkKey, margins: [Int: Double]) throws -> DirectionChoice {
     let labels = CarrierPlan.candidateLabels(key.secret, count: 12, classes: 10)
     var candidate = 0
@@ -73,6 +73,9 @@ struct DirectionChoiceTests {
     let others = try #require(try foreign.carriers())
     #expect(try others.images.bytes() != after.images.bytes())
     #expect(throws: RecipeError.self) { try key.choosing([1] + numbers) }
+    #expect(throws: RecipeError.self) {
+      try key.choosing([CarrierPlan.mostCandidates] + numbers.dropFirst())
+    }
     #expect(throws: RecipeError.self) {
       try key.choosing([Int](repeating: 1, count: groups)).carriers()
     }

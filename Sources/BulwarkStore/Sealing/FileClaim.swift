@@ -57,15 +57,17 @@ public final class FileClaim {
   ///
   /// - Parameters:
   ///   - files: one for each piece of work.
-  ///   - waiting: called about once a second while all that is left is claimed by others; may throw.
+  ///   - waiting: called about once a second while all that is left is claimed by others, the first time
+  ///     with true; may throw.
   ///   - work: does a piece, or takes over what is there; gets its number.
   /// - Returns: what `work` gave, in the order of `files`.
   /// - Throws: what `waiting` and `work` throw.
   public static func share<Result>(
-    _ files: [String], waiting: () throws -> Void, _ work: (Int) throws -> Result
+    _ files: [String], waiting: (_ isFirst: Bool) throws -> Void, _ work: (Int) throws -> Result
   ) throws -> [Result] {
     var results: [Int: Result] = [:]
     var left = Array(files.indices)
+    var hasWaited = false
     while !left.isEmpty {
       let before = left.count
       for index in left {
@@ -74,7 +76,8 @@ public final class FileClaim {
         left.removeAll { $0 == index }
       }
       if left.count == before {
-        try waiting()
+        try waiting(!hasWaited)
+        hasWaited = true
         Thread.sleep(forTimeInterval: 1)
       }
     }

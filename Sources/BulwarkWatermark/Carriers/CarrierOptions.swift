@@ -97,7 +97,7 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
     if let chosen {
       try check.require(
         family == .shading && chosen.count == groups && Set(chosen).count == groups
-          && chosen.allSatisfy { (0..<SettingCheck.mostUnits).contains($0) },
+          && chosen.allSatisfy { (0..<CarrierPlan.mostCandidates).contains($0) },
         "chosen", "a different candidate for each group of shading", "\(chosen)")
     }
     guard let classes else { return }

@@ -43,7 +43,7 @@ public struct TiltedOptions: Hashable, Sendable, Codable {
 
   func validate() throws {
     let check = SettingCheck("watermark.tilted")
-    try check.whole("candidates", candidates, in: 1...4096)
+    try check.whole("candidates", candidates, in: 1...CarrierPlan.mostCandidates)
     try check.number("reach", reach, to: 100)
     try check.number("share", share, to: 0.5, isAbove: true, isBelow: true)
     try check.number("start", start, to: 10)

@@ -83,12 +83,10 @@ public struct NullPopulation {
     try FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: true)
     let paths = try (0..<count).map { try path($0, session) }
-    var hasTold = false
     return try FileClaim.share(
       paths,
-      waiting: {
-        if !hasTold { session.tell(.note("waiting for null models that another run trains")) }
-        hasTold = true
+      waiting: { isFirst in
+        if isFirst { session.tell(.note("waiting for null models that another run trains")) }
         try session.stopIfAsked(stage: SupervisedTrainer.stage, step: 0)
       }
     ) { try model($0, at: paths[$0], session) }

@@ -53,12 +53,10 @@ struct ShadowAudit {
     var subjects = try subjects()
     var outcome = Outcome()
     let files = try design.isMember.indices.map { try work($0, design).file() }
-    var hasTold = false
     let answers = try FileClaim.share(
       files,
-      waiting: {
-        if !hasTold { console.note("waiting for shadows that another run trains") }
-        hasTold = true
+      waiting: { isFirst in
+        if isFirst { console.note("waiting for shadows that another run trains") }
         try stopIfAsked()
       }
     ) { shadow in
