@@ -134,6 +134,63 @@ struct RemovalDistillationTests {
     #expect(environment.answers.passes == 4)
   }
 
+  @Test("A thief who changes how images are lit asks about the changed images")
+  func changedLight() throws {
+    let stolen = try StolenModel.shared.get()
+    let environment = stolen.environment
+    func student(_ text: String) throws -> ImageClassifier {
+      try RemovalRegistry.standard.attack(
+        text + "epochs=1,views=1,batch_size=100", environment: environment
+      ).surrogate(of: stolen.model(), data: stolen.data, session: TrainingSession(seed: 3))
+    }
+    let plain = try weightBytes(student("distillation-half:"))
+    for (asked, text) in [
+      "distillation-half-jitter:", "distillation-half-even:", "distillation-half:even_shading=1,",
+    ].enumerated() {
+      #expect(try weightBytes(student(text)) != plain, "\(text)")
+      #expect(environment.answers.passes == asked + 2, "\(text)")
+    }
+    #expect(try weightBytes(student("distillation-half:jitter=0,even_shading=0,")) == plain)
+    #expect(environment.answers.passes == 4)
+  }
+
+  @Test("Images that differ by their coarse shading alone become one; detail stays")
+  func evenShading() throws {
+    let (height, width) = (12, 16)
+    func wave(_ halves: Int, _ position: Int, _ length: Int) -> Double {
+      cos(Double(halves) * .pi * (Double(position) + 0.5) / Double(length))
+    }
+    /// 128, coarse fields of an image's own, and the same detail everywhere: three half waves down.
+    func picture(_ light: (flat: Double, down: Double, across: Double, both: Double)) -> [UInt8] {
+      (0..<height).flatMap { row in
+        (0..<width).map { column in
+          let coarse =
+            light.flat + light.down * wave(1, row, height) + light.across * wave(2, column, width)
+            + light.both * wave(2, row, height) * wave(1, column, width)
+          return UInt8((128 + coarse + 20 * wave(3, row, height)).rounded())
+        }
+      }
+    }
+    let lights = [(20.0, 10.0, 0.0, 5.0), (-20.0, 0.0, 12.0, -5.0), (6.0, -4.0, 3.0, 9.0)]
+    let images = try ImageDataset(
+      images: Tensor(lights.flatMap { picture($0) }, shape: [3, 1, height, width]),
+      labels: [0, 1, 0], classNames: ["a", "b"])
+    let evened = try EvenShading(height: height, width: width, order: 2)(images)
+    #expect(evened.labels == images.labels)
+    let mean = picture((2, 2, 5, 3)).map(Double.init)
+    let values = try evened.images.to(.float32).doubles()
+    for (index, value) in values.enumerated() {
+      #expect(abs(value - mean[index % mean.count]) <= 1.5)
+    }
+    // Fields with two half waves stay with order 1, and one image alone is its own mean.
+    let first = try EvenShading(height: height, width: width, order: 1)(images)
+    let left = try first.images.to(.float32).doubles()
+    #expect(zip(left, values).contains { abs($0 - $1) > 10 })
+    let alone = try images.subset([1])
+    let same = try EvenShading(height: height, width: width, order: 2)(alone)
+    #expect(try same.fingerprint == alone.fingerprint)
+  }
+
   @Test("A kept answer is the teacher's own on the very view that the student sees")
   func sameViews() throws {
     let stolen = try StolenModel.shared.get()

@@ -73,6 +73,8 @@ struct RemovalRegistryTests {
     arguments: [
       "distillation:temperature=0", "distillation:alpha=1.5", "distillation:family=resnet99",
       "distillation:labels=loud", "distillation:views=0", "distillation:temperature",
+      "distillation:jitter=1.5", "distillation:jitter=0.4,augment=false",
+      "distillation:even_shading=-1",
       "prune:share=2",
       "quantize:bits=0", "int8:images=0", "int8+ftal", "prune-0.5+int8+quantize-4",
       "noise:strength=-1", "ftal:image_share=0", "ftal:momentum=1",

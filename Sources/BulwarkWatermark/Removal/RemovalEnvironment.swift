@@ -8,7 +8,7 @@ import BulwarkTraining
 /// did not train on, and what the stolen model answered already.
 public struct RemovalEnvironment: Sendable {
   /// Random views of training images, without normalization; empty for none.
-  public let views: [AugmentationStep]
+  public private(set) var views: [AugmentationStep]
   /// Images of the same classes that the owner did not train on; nil where there are none.
   public let otherImages: ImageDataset?
   /// The stolen model's answers, computed once and used by every attack.
@@ -26,6 +26,13 @@ public struct RemovalEnvironment: Sendable {
     self.views = views
     self.otherImages = otherImages
     answers = TeacherAnswers(key: RandomKey(seed: seed).stream("removal/views"))
+  }
+
+  /// The same means with one more random change in every view; answers are still shared.
+  func adding(_ step: AugmentationStep) -> RemovalEnvironment {
+    var other = self
+    other.views.append(step)
+    return other
   }
 
   /// The images that an attack trains on.

@@ -25,7 +25,8 @@ public struct Distillation: ResumableRemovalAttack, DescribedRemovalAttack {
     try options.validate()
     self.options = options
     self.name = name
-    self.environment = environment
+    self.environment =
+      options.jitter > 0 ? environment.adding(.colorJitter(options.colorJitter)) : environment
   }
 
   /// Every setting.
@@ -43,7 +44,8 @@ public struct Distillation: ResumableRemovalAttack, DescribedRemovalAttack {
       case .plain: "asked once without random views, which the student sees all the same"
       case .live: "asked at every step, on the student's random view"
       }
-    return "fresh student (checked); teacher \(answers)"
+    let shading = options.evenShading > 0 ? "; images shaded alike" : ""
+    return "fresh student (checked); teacher \(answers)\(shading)"
   }
 
   /// Whether its images are other ones than the owner's.
@@ -59,7 +61,7 @@ public struct Distillation: ResumableRemovalAttack, DescribedRemovalAttack {
     of model: ImageClassifier, data: TrainingData, session: TrainingSession,
     resuming checkpoint: Checkpoint?
   ) throws -> ImageClassifier {
-    let images = try environment.images(data, options.training, attack: name)
+    let images = try options.evened(environment.images(data, options.training, attack: name))
     let architecture = try surrogateArchitecture(
       of: model.architecture, side: min(images.height, images.width))
     let student = try FreshStudent.make(

@@ -1,3 +1,4 @@
+import BulwarkData
 import BulwarkNN
 import BulwarkTraining
 
@@ -23,6 +24,12 @@ public struct DistillationOptions: Hashable, Sendable, Codable {
   public var ask: Ask
   /// Number of fixed views with `ask: views`.
   public var views: Int
+  /// Strength of random brightness, contrast and saturation in the views, from 0 for none; each factor is
+  /// uniform in 1 ± strength. A thief's answer to marks that hang on how images are lit.
+  public var jitter: Double
+  /// Half waves in each direction up to which the thief's images are all shaded alike, before the stolen model
+  /// is asked about them (`EvenShading`); 0 leaves them as they are.
+  public var evenShading: Int
 
   /// What is imitated.
   public enum Labels: String, Sendable, Codable, CaseIterable {
@@ -43,14 +50,14 @@ public struct DistillationOptions: Hashable, Sendable, Codable {
   }
 
   /// The defaults: T 4, α 1, T² on; a fresh student of the same size; SGD 0.1 with Nesterov momentum
-  /// 0.9, weight decay 5e-4, cosine, batch 128, 20 epochs; 8 fixed views.
+  /// 0.9, weight decay 5e-4, cosine, batch 128, 20 epochs; 8 fixed views; images as they are.
   public init(
     training: AttackTraining = AttackTraining(
       epochs: 20, batchSize: 128, learningRate: 0.1, weightDecay: 5e-4, nesterov: true,
       schedule: .cosine),
     temperature: Double = 4, alpha: Double = 1, temperatureSquared: Bool = true,
     labels: Labels = .soft, family: String = "same", width: Int = 0, widthShare: Double = 1,
-    ask: Ask = .views, views: Int = 8
+    ask: Ask = .views, views: Int = 8, jitter: Double = 0, evenShading: Int = 0
   ) {
     self.training = training
     self.temperature = temperature
@@ -62,6 +69,8 @@ public struct DistillationOptions: Hashable, Sendable, Codable {
     self.widthShare = widthShare
     self.ask = ask
     self.views = views
+    self.jitter = jitter
+    self.evenShading = evenShading
   }
 
   /// The student's architecture.
@@ -90,6 +99,20 @@ public struct DistillationOptions: Hashable, Sendable, Codable {
     return student
   }
 
+  /// Random light and colors of strength `jitter`.
+  var colorJitter: ColorJitter {
+    ColorJitter(
+      brightness: jitter, contrast: jitter, saturation: jitter, hue: 0, probability: 1)
+  }
+
+  /// The thief's images as the stolen model is asked about them; a copy where their shading is evened out.
+  ///
+  /// - Throws: `DataError`; `TensorError`.
+  func evened(_ images: ImageDataset) throws -> ImageDataset {
+    guard evenShading > 0 else { return images }
+    return try EvenShading(height: images.height, width: images.width, order: evenShading)(images)
+  }
+
   /// Checks what would otherwise go wrong deep inside a run.
   ///
   /// - Throws: `RecipeError.setting`.
@@ -102,6 +125,11 @@ public struct DistillationOptions: Hashable, Sendable, Codable {
     try check.whole("width", width, in: 0...8192)
     try check.number("width_share", widthShare, to: 64, isAbove: true)
     try check.whole("views", views, in: 1...SettingCheck.mostUnits)
+    try check.number("jitter", jitter, to: 1)
+    try check.require(
+      jitter == 0 || training.augment, "jitter",
+      "0 with augment=false, which leaves random views out", jitter)
+    try check.whole("even_shading", evenShading, in: 0...64)
     _ = try student(of: Architecture(.smallCNN, classes: 2), side: 32)
   }
 }

@@ -62,7 +62,8 @@ extension RemovalRegistry {
       ("same", "distillation:width_share=1"), ("half", half),
       ("half-t1", half + ",temperature=1"), ("half-t20", half + ",temperature=20"),
       ("half-hard", half + ",labels=hard"), ("half-disjoint", half + ",images=other"),
-      ("half-fewer", half + ",image_share=0.2,epochs=60"),
+      ("half-fewer", half + ",image_share=0.2,epochs=60"), ("half-jitter", half + ",jitter=0.4"),
+      ("half-even", half + ",even_shading=2"),
       ("other-architecture", "distillation:family=other"),
     ]
     for (name, text) in distillations { addPreset("distillation-\(name)", text) }
