@@ -24,10 +24,19 @@ import Testing
   }
 
   @Test func whereNoLockCanBeHadEverybodyGetsTheClaim() throws {
-    let path = try TemporaryFolder().file("missing/model.h5")
+    let folder = try TemporaryFolder()
+    try Data().write(to: URL(fileURLWithPath: folder.file("no folder")))
+    let path = folder.file("no folder/model.h5")
     let first = FileClaim.take(path)
     let second = FileClaim.take(path)
     #expect(first != nil && second != nil)
+  }
+
+  @Test func aFolderThatIsNotThereYetIsMadeSoThatTheFirstClaimHolds() throws {
+    let path = try TemporaryFolder().file("runs/cache/model.h5")
+    let first = FileClaim.take(path)
+    #expect(first != nil)
+    #expect(FileClaim.take(path) == nil)
   }
 
   @Test func aDeadProcessHoldsNoClaim() throws {

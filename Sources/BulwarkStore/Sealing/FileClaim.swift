@@ -24,14 +24,17 @@ public final class FileClaim {
 
   /// Takes the claim on a file, if nobody else holds it.
   ///
-  /// Where no lock can be had, in a folder that cannot be written to or on a file system without them,
-  /// everybody gets the claim.
+  /// The folder is made where it is not there yet: whoever came first would else have no claim to show. Where no
+  /// lock can be had, in a folder that cannot be written to or on a file system without them, everybody gets
+  /// the claim.
   ///
   /// - Parameter file: what is to be made.
   /// - Returns: the claim, which ends with the object; nil when another process, or this one, holds it.
   public static func take(_ file: String) -> FileClaim? {
     let url = URL(fileURLWithPath: file)
-    let path = url.deletingLastPathComponent().path + "/.\(url.lastPathComponent).claim"
+    let folder = url.deletingLastPathComponent().path
+    let path = folder + "/.\(url.lastPathComponent).claim"
+    try? FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     while true {
       let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
       guard descriptor >= 0 else { return FileClaim(path: path, descriptor: -1) }
