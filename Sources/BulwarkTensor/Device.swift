@@ -37,11 +37,12 @@ public enum Device: Hashable, Sendable, CustomStringConvertible {
       else {
         throw TensorError.device("'\(name)' is not a device", "use cpu, cuda, cuda:n or auto")
       }
-      let found = try Runtime.shared().cudaDeviceCount()
-      guard index < found else {
+      let found = try Runtime.shared().cudaDevices()
+      guard index < found.count else {
         throw TensorError.device(
-          "the device \(name) was asked for, but \(found) CUDA devices were found",
-          "use --device cpu, or install the CUDA driver and the CUDA libraries of LibTorch")
+          "the device \(name) was asked for, but \(found.count) CUDA devices were found",
+          "use --device cpu, or install the CUDA driver and the CUDA libraries of LibTorch; --verbose shows "
+            + "what is missing", cause: found.problem)
       }
       self = .cuda(index)
     }

@@ -52,15 +52,20 @@ public final class Runtime: @unchecked Sendable {
     return cache + "/bulwark/libtorch-\(expectedVersion)"
   }
 
-  /// Beside the program that runs: the build folder of the tool and of the test bundles.
+  /// Beside the program that runs: the build folder of the tool and of the test bundles; else in the folder of
+  /// the other configuration, since `swift run bulwark` builds the tool alone.
   private static func shimBesideProgram() -> String {
     let name = "libBulwarkTorchShim.so"
     var candidates = CommandLine.arguments.filter { $0.hasSuffix(".xctest") }
     if let program = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") {
       candidates.insert(program, at: 0)
     }
-    for program in candidates {
-      let path = URL(fileURLWithPath: program).deletingLastPathComponent().path + "/" + name
+    let folders = candidates.map { URL(fileURLWithPath: $0).deletingLastPathComponent() }
+    let others = folders.flatMap { folder in
+      ["release", "debug"].map { folder.deletingLastPathComponent().appendingPathComponent($0) }
+    }
+    for folder in folders + others {
+      let path = folder.appendingPathComponent(name).path
       if FileManager.default.isReadableFile(atPath: path) { return path }
     }
     return name
@@ -105,15 +110,21 @@ public final class Runtime: @unchecked Sendable {
   /// Sets the number of threads that LibTorch's operations use.
   public func setThreadCount(_ count: Int) throws {
     precondition(count > 0, "the number of threads must be positive")
-    try check(api.pointee.set_threads(Int32(count)))
+    try check(api.pointee.set_threads(Int32(clamping: count)))
   }
 
   /// Number of CUDA devices; loads LibTorch's CUDA library when it is there. 0 without one.
-  public func cudaDeviceCount() throws -> Int {
+  public func cudaDeviceCount() throws -> Int { cudaDevices().count }
+
+  /// The CUDA devices, and the loader's text where LibTorch's CUDA library could not be loaded: the name of
+  /// what it misses.
+  func cudaDevices() -> (count: Int, problem: String) {
     var count: Int32 = 0
     let path = libraryDirectory + "/torch/lib/libtorch_cuda.so"
-    guard api.pointee.cuda_load(path, &count) == 0 else { return 0 }
-    return Int(count)
+    guard api.pointee.cuda_load(path, &count) == 0 else {
+      return (0, String(cString: api.pointee.last_error()))
+    }
+    return (Int(count), "")
   }
 
   /// Whether this processor has tiles for bfloat16 (AMX).

@@ -2,8 +2,8 @@
 public enum TensorError: BulwarkError, Equatable {
   /// LibTorch or the shim library could not be loaded: what happened, what to do, the loader's text.
   case runtime(String, String, cause: String)
-  /// The device is unknown or absent: what happened, what to do.
-  case device(String, String)
+  /// The device is unknown or absent: what happened, what to do, the loader's text.
+  case device(String, String, cause: String = "")
   /// LibTorch refused an operation; the text is its own.
   case operation(String)
   /// The number of values does not fit the shape.
@@ -12,7 +12,7 @@ public enum TensorError: BulwarkError, Equatable {
   /// What happened, in one sentence.
   public var summary: String {
     switch self {
-    case .runtime(let what, _, _), .device(let what, _): what
+    case .runtime(let what, _, _), .device(let what, _, _): what
     case .operation(let text):
       "LibTorch refused an operation: "
         + (text.split(separator: "\n").first.map(String.init) ?? "no message")
@@ -24,7 +24,7 @@ public enum TensorError: BulwarkError, Equatable {
   /// What to do about it.
   public var remedy: String {
     switch self {
-    case .runtime(_, let remedy, _), .device(_, let remedy): remedy
+    case .runtime(_, let remedy, _), .device(_, let remedy, _): remedy
     case .operation(let text) where text.contains("memory"):
       "use a smaller batch, a smaller model or a smaller --limit"
     case .operation: "check the shapes of data and model; --verbose shows LibTorch's own text"
@@ -44,9 +44,9 @@ public enum TensorError: BulwarkError, Equatable {
   /// The loader's or LibTorch's own text.
   public var causes: [String] {
     switch self {
-    case .runtime(_, _, let cause): cause.isEmpty ? [] : [cause]
+    case .runtime(_, _, let cause), .device(_, _, let cause): cause.isEmpty ? [] : [cause]
     case .operation(let text): [text]
-    case .device, .shape: []
+    case .shape: []
     }
   }
 }

@@ -5,9 +5,9 @@
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
+#include <caffe2/core/common.h>
 #include <dlfcn.h>
 #include <malloc.h>
-#include <torch/headeronly/version.h>
 
 #include <array>
 #include <string>
@@ -63,7 +63,14 @@ bw_status bw_set_threads(int32_t count) { BW_TRY(at::set_num_threads(count)) }
 
 bw_status bw_get_threads(int32_t *count) { BW_TRY(*count = at::get_num_threads()) }
 
-bw_status bw_torch_version(const char **out) { BW_TRY(*out = TORCH_VERSION) }
+bw_status bw_torch_version(const char **out) {
+  // Of the library that was loaded; TORCH_VERSION is that of the headers.
+  BW_TRY({
+    const auto &build = caffe2::GetBuildOptions();
+    const auto found = build.find("TORCH_VERSION");
+    *out = found == build.end() ? "of an unknown version" : found->second.c_str();
+  })
+}
 
 bw_status bw_cpu_features(int32_t *amx_bf16) {
   __builtin_cpu_init();
@@ -82,9 +89,8 @@ bw_status bw_keep_large_blocks(int32_t enabled) {
 bw_status bw_cuda_load(const char *path, int32_t *devices) {
   BW_TRY({
     *devices = 0;
-    if (!at::globalContext().hasCUDA()) {
-      TORCH_CHECK(dlopen(path, RTLD_LAZY | RTLD_GLOBAL), dlerror());
-    }
+    // Before LibTorch is asked anything about CUDA: its first answer, also "there is none", stays for good.
+    TORCH_CHECK(dlopen(path, RTLD_LAZY | RTLD_GLOBAL), dlerror());
     *devices = static_cast<int32_t>(at::detail::getCUDAHooks().deviceCount());
   })
 }
