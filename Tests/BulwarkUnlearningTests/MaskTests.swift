@@ -34,6 +34,18 @@ struct MaskTests {
     try mask.tensors.flatMap { try $0.tensor.bytes().map { $0 == 1 } }
   }
 
+  @Test("A mask holds floor(N · r) weights, also where the product of the doubles is a little less")
+  func count() throws {
+    let gradients = [(name: "w", tensor: try RandomKey(seed: 1).uniform([100]))]
+    for (ratio, count) in [(0.29, 29), (0.57, 57), (0.5, 50), (0.555, 55), (0, 0), (1, 100)] {
+      for kind in [MaskOptions.Kind.saliency, .inverted, .random] {
+        let mask = try SaliencyMask.mask(
+          kind, ratio: ratio, gradients: gradients, key: RandomKey(seed: 2))
+        #expect(try mask?.count() == count, "\(kind) \(ratio)")
+      }
+    }
+  }
+
   @Test("It keeps exactly the k largest magnitudes of all weights together, at every k")
   func exact() throws {
     let total = scores.reduce(0) { $0 + $1.tensor.count }

@@ -68,7 +68,7 @@ final class InfluenceUnlearning: UniformProcedure {
       throw UnlearningError.notFinite("influence", at: "after \(options.samples) gradients")
     }
     try context.add(direction * options.alpha)
-    return StepOutcome(loss: 0, samples: context.train.count)
+    return StepOutcome(loss: 0, samples: context.known.count)
   }
 
   /// The gradient of the i-th retained sample.

@@ -77,7 +77,7 @@ public struct ForgettingEvaluator: Sendable {
   /// The classes of which every training sample is forgotten.
   public var forgottenClasses: Set<Int> {
     let kept = Set(input.forgetSet.retain.map { input.train.labels[$0] })
-    return Set(input.forgetSet.forget.map { input.train.labels[$0] }).subtracting(kept)
+    return Set(input.forgetSet.allForgotten.map { input.train.labels[$0] }).subtracting(kept)
   }
 
   /// Test images of classes that are not forgotten; nil when there are none.

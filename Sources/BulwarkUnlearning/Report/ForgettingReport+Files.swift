@@ -8,13 +8,20 @@ extension ForgettingReport {
   public static let schema = "bulwark.forgetting/1"
 
   /// The whole report; per-sample confidences for the forget sets only.
-  public func json() throws -> JSONValue {
+  public func json() throws -> JSONValue { document(withSamples: true) }
+
+  private func document(withSamples: Bool) -> JSONValue {
     let before = Dictionary(
       rows(named: Self.original).map { ($0.seed, $0.confidence) }, uniquingKeysWith: { a, _ in a })
     var members: [String: JSONValue] = [
       "schema": .string(Self.schema), "checkpoint_before": .string(originalDigest),
       "recipe": .string(recipeDigest),
-      "rows": .array(try rows.map { try json($0, before: before[$0.seed]) }),
+      "rows": .array(
+        rows.map { row in
+          var members = json(row)
+          if withSamples { members["samples"] = .array(samples(row, before: before[row.seed])) }
+          return .object(members)
+        }),
       "summaries": .array(names.map(summaryJSON)),
       "failures": .array(
         failures.map {
@@ -27,28 +34,55 @@ extension ForgettingReport {
     return .object(members)
   }
 
-  private func json(_ row: Row, before: [Double]?) throws -> JSONValue {
+  /// Confidence in the given label, before and after, of every sample to forget.
+  private func samples(_ row: Row, before: [Double]?) -> [JSONValue] {
     let known = row.confidence.isEmpty ? [] : row.forgetSet.forget
-    let samples = known.map { index in
+    return known.map { index in
       var sample: [String: JSONValue] = [
         "index": .int(index), "label": .int(labels[index]),
         "confidence_after": .double(row.confidence[index]),
       ]
       if let before { sample["confidence_before"] = .double(before[index]) }
-      return JSONValue.object(sample)
+      return .object(sample)
     }
-    return [
+  }
+
+  /// A row without its samples.
+  private func json(_ row: Row) -> [String: JSONValue] {
+    [
       "name": .string(row.name), "seed": .unsigned(row.seed),
       "checkpoint_after": row.checkpointDigest.map(JSONValue.string) ?? .null,
       "forget_set": [
         "digest": .string(row.forgetSet.digest), "origin": .string(row.forgetSet.origin),
         "samples": .int(row.forgetSet.forget.count), "of": .int(row.forgetSet.total),
+        "gone_before": .int(row.forgetSet.gone.count),
       ],
+      "mia_classifier": Self.classifier(row),
       "settings": row.settings,
       "measures": .object(
         Dictionary(
           row.values.map { ($0.definition.name, Self.json($0)) }, uniquingKeysWith: { a, _ in a })),
-      "samples": .array(samples),
+    ]
+  }
+
+  /// Samples of each kind that the classifiers behind MIA learn from, and their penalties C.
+  private static func classifier(_ row: Row) -> JSONValue {
+    func count(_ definition: MetricDefinition) -> Int? {
+      row.values.first { $0.definition == definition }?.count
+    }
+    guard let retained = count(Metric.retainAccuracy), let tested = count(Metric.testAccuracy)
+    else {
+      return .null
+    }
+    let samples = min(retained, tested)
+    return [
+      "samples_of_each_kind": .int(samples),
+      "penalty": [
+        Metric.miaEfficacy.name: .double(
+          ConfidenceAttack(.official).penaltyValue(samples: samples)),
+        Metric.miaEfficacyScaled.name: .double(
+          ConfidenceAttack(.scaled).penaltyValue(samples: samples)),
+      ],
     ]
   }
 
@@ -92,16 +126,7 @@ extension ForgettingReport {
   ///
   /// - Throws: `StoreError`.
   public func write(hdf5 path: String, overwrite: Bool = false) throws {
-    var text = try json()
-    if case .object(var members) = text, case .array(let list)? = members["rows"] {
-      members["rows"] = .array(
-        list.map { row in
-          guard case .object(var kept) = row else { return row }
-          kept["samples"] = nil
-          return .object(kept)
-        })
-      text = .object(members)
-    }
+    let text = document(withSamples: false)
     try AtomicFile.replace(path, overwrite: overwrite) { temporary in
       let file = try HDF5File.create(temporary)
       try file.root.setAttribute("format", Self.schema)

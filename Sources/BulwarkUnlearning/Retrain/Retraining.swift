@@ -64,7 +64,7 @@ public final class Retraining: UnlearningRun {
   /// Everything needed to go on from here, bit for bit.
   public func snapshot() throws -> Checkpoint {
     var checkpoint = try trainer.snapshot()
-    checkpoint.indexSets["forget"] = input.forgetSet.forget
+    checkpoint.indexSets["forget"] = input.forgetSet.allForgotten
     checkpoint.notes = [
       "unlearning": [
         "run": ["method": "retrain", "forget_set": .string(input.forgetSet.digest)],

@@ -1,3 +1,4 @@
+import BulwarkData
 import BulwarkNN
 import BulwarkStore
 import BulwarkTensor
@@ -22,7 +23,7 @@ extension Unlearner {
     let given = try input.train.fingerprint
     checkpoint.fingerprints["train"] = original.fingerprints["train"] ?? given
     checkpoint.fingerprints[Self.givenData] = given
-    checkpoint.indexSets["forget"] = input.forgetSet.forget
+    checkpoint.indexSets[Self.forgottenSet] = input.forgetSet.allForgotten
     checkpoint.history = history.series
     // What an earlier unlearning left under these names belongs to that run.
     for owner in Self.owners { checkpoint.states[owner] = nil }
@@ -35,6 +36,22 @@ extension Unlearner {
 
   /// Role of the fingerprint of the data that a run was given, which need not be the original's.
   private static let givenData = "unlearn_data"
+  /// Index set of all samples that are gone, from this unlearning and from those before it.
+  private static let forgottenSet = "forget"
+
+  /// The samples that earlier unlearning took out of a checkpoint, as positions in these data.
+  ///
+  /// - Parameters:
+  ///   - checkpoint: of any kind.
+  ///   - train: the data that are at hand.
+  /// - Returns: ascending positions, none where nothing was unlearned; nil where something was, but from other
+  ///   data, so that the positions say nothing.
+  /// - Throws: `TensorError` from the fingerprint.
+  public static func forgotten(by checkpoint: Checkpoint, of train: ImageDataset) throws -> [Int]? {
+    guard let gone = checkpoint.indexSets[forgottenSet] else { return [] }
+    guard try checkpoint.fingerprints[givenData] == train.fingerprint else { return nil }
+    return gone
+  }
 
   /// The names of the states that unlearning writes.
   private static let owners = [

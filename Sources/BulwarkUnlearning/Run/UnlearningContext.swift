@@ -34,6 +34,8 @@ final class UnlearningContext {
   var train: ImageDataset { input.train }
   var forget: [Int] { input.forgetSet.forget }
   var retain: [Int] { input.forgetSet.retain }
+  /// Ascending positions of all that the model knows: `forget` and `retain`.
+  var known: [Int] { (forget + retain).sorted() }
   /// Root of the method's random numbers.
   var key: RandomKey { session.key.stream("unlearn") }
 
@@ -45,8 +47,8 @@ final class UnlearningContext {
     return copy
   }
 
-  /// Batches of some samples, of all when nil, in an order of their own.
-  func walk(_ members: [Int]?, _ name: String, batchSize: Int) -> BatchWalk {
+  /// Batches of some samples in an order of their own.
+  func walk(_ members: [Int], _ name: String, batchSize: Int) -> BatchWalk {
     BatchWalk(
       train, members: members, batchSize: batchSize, key: key.stream("order").stream(name))
   }
@@ -132,7 +134,9 @@ final class UnlearningContext {
     defer { try? model.state.clearGradients() }
     return try Tensor.cat(
       model.state.parameters.map { entry in
-        let gradient = try entry.tensor.gradient() ?? Tensor.zeros(entry.tensor.shape)
+        let gradient =
+          try entry.tensor.gradient()
+          ?? Tensor.zeros(entry.tensor.shape, device: entry.tensor.device)
         return try gradient.reshape([-1])
       }
     ).clone()

@@ -39,13 +39,13 @@ final class SelectiveSynapticDampening: UniformProcedure {
   let stepsPerEpoch = 1
 
   func step(_ step: Int) throws -> StepOutcome {
-    let all = try importance(of: Array(0..<context.train.count))
+    let all = try importance(of: context.known)
     let lost = try importance(of: context.forget)
     let weights = try Tensor.cat(
       context.model.state.parameters.map { try $0.tensor.detach().reshape([-1]) })
     let factor = try Self.factor(all: all, lost: lost, options)
     try context.add(weights * (factor - 1))
-    return StepOutcome(loss: 0, samples: context.train.count + context.forget.count)
+    return StepOutcome(loss: 0, samples: context.known.count + context.forget.count)
   }
 
   /// What every weight is multiplied by, in 0...1.

@@ -63,7 +63,7 @@ final class RandomLabeling: UniformProcedure {
     self.options = options
     descent = try Descent(context, options.training)
     let batchSize = options.training.batchSize
-    everything = context.walk(nil, "joint", batchSize: batchSize)
+    everything = context.walk(context.known, "joint", batchSize: batchSize)
     forgetWalk = context.walk(context.forget, "forget", batchSize: batchSize)
     retainWalk = context.walk(context.retain, "retain", batchSize: batchSize)
   }

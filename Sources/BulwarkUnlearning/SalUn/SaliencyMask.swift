@@ -150,7 +150,8 @@ public enum SaliencyMask {
     key: RandomKey
   ) throws -> ParameterMask? {
     let total = gradients.reduce(0) { $0 + $1.tensor.count }
-    let count = Int((Double(total) * ratio).rounded(.down))
+    // 0.29 of 100 are 29, though the product of the two doubles is a little less.
+    let count = Int((Double(total) * ratio + 1e-9).rounded(.down))
     switch kind {
     case .automatic, .none: return nil
     case .saliency: return try ParameterMask(keeping: count, of: gradients)

@@ -55,6 +55,19 @@ public enum ForgetListFile {
     return positions
   }
 
+  /// The samples that a list leaves out of training, and those that stay.
+  ///
+  /// - Parameters:
+  ///   - path: the file; empty for no list.
+  ///   - count: samples in the data set.
+  /// - Returns: both; nil where no list is given, or an empty one.
+  /// - Throws: what `read(_:of:)` throws; `UnlearningError.everything` where none would stay.
+  public static func samplesToLeaveOut(_ path: String, of count: Int) throws -> ForgetSet? {
+    guard !path.isEmpty else { return nil }
+    let listed = try read(path, of: count)
+    return listed.isEmpty ? nil : try ForgetSet(listed, of: count, origin: path)
+  }
+
   private static func json(_ text: String, _ path: String) throws -> [Int] {
     guard let value = try? JSONValue(parsing: text) else { throw notAList(path, "broken JSON") }
     let list = keys.compactMap { value[$0] }.first ?? value

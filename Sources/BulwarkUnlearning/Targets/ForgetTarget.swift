@@ -18,10 +18,18 @@ public enum ForgetTarget: Sendable, Hashable {
   /// A fraction takes floor(share · n) samples of the keyed permutation (seed, "forget"), as the
   /// official code draws them (SalUn, `dataset.py`: choice without replacement).
   ///
-  /// - Parameter train: the training set.
+  /// - Parameters:
+  ///   - train: the training set.
+  ///   - gone: positions of samples that the model does not know: they are not drawn, and what the target does
+  ///     not name of them is not retained either.
   /// - Returns: the checked set.
   /// - Throws: `UnlearningError` when the target names nothing, everything or something unknown.
-  public func resolved(in train: ImageDataset) throws -> ForgetSet {
+  public func resolved(in train: ImageDataset, gone: [Int] = []) throws -> ForgetSet {
+    let named = try named(in: train, gone: Set(gone))
+    return gone.isEmpty ? named : try named.with(gone: gone)
+  }
+
+  private func named(in train: ImageDataset, gone: Set<Int>) throws -> ForgetSet {
     switch self {
     case .positions(let positions, let origin):
       return try ForgetSet(positions, of: train.count, origin: origin)
@@ -34,7 +42,9 @@ public enum ForgetTarget: Sendable, Hashable {
       try SettingCheck().require(
         share > 0 && share < 1, "forget", "a share between 0 and 1", share)
       let label = try name.map { try ForgetTarget.label(of: $0, in: train) }
-      let candidates = train.labels.indices.filter { label == nil || train.labels[$0] == label }
+      let candidates = train.labels.indices.filter {
+        (label == nil || train.labels[$0] == label) && !gone.contains($0)
+      }
       let order = try RandomKey(seed: seed).stream("forget").permutation(candidates.count)
       // 0.29 of 100 are 29, though the product of the two doubles is a little less.
       let count = Int(share * Double(candidates.count) + 1e-9)

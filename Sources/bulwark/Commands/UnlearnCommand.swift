@@ -59,6 +59,12 @@ struct UnlearnCommand: ToolCommand {
   @Option(help: "Manifest (poison.json) of the attack whose success is measured.")
   var trigger: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "The list that the checkpoint's own training left out (train --leave-out).", valueName: "list"
+    ))
+  var leaveOut: String?
+
   @Flag(help: "Take data of another fingerprint than those that the checkpoint was trained on.")
   var acceptDifferentData = false
 
@@ -84,6 +90,7 @@ struct UnlearnCommand: ToolCommand {
       if let seeds { recipe.seeds = seeds }
       if let shadows { recipe.audit.shadows = shadows }
       if let trigger { recipe.trigger = trigger }
+      if let leaveOut { recipe.leaveOut = leaveOut }
       if acceptDifferentData { recipe.acceptDifferentData = true }
       if let cache { recipe.cache = cache }
     }

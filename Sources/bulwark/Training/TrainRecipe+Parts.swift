@@ -53,15 +53,11 @@ extension TrainRecipe {
   /// What the loader is told.
   func loadOptions(skipBad: Bool) throws -> DataOptions { try data.loadOptions(skipBad: skipBad) }
 
-  /// The samples to leave out and those that stay.
+  /// The samples to leave out and those that stay; nil where there are none to leave out.
   ///
-  /// - Parameter count: samples in the training set.
-  /// - Returns: both; nil where no list is given, or an empty one.
   /// - Throws: what `ForgetListFile` throws; `UnlearningError.everything` where none would stay.
   func samplesToLeaveOut(of count: Int) throws -> ForgetSet? {
-    guard !leaveOut.isEmpty else { return nil }
-    let listed = try ForgetListFile.read(leaveOut, of: count)
-    return listed.isEmpty ? nil : try ForgetSet(listed, of: count, origin: leaveOut)
+    try ForgetListFile.samplesToLeaveOut(leaveOut, of: count)
   }
 
   /// The network for these images.

@@ -117,27 +117,35 @@ struct ShadowAudit {
   /// Which samples each shadow is trained on.
   func design() throws -> ShadowDesign {
     try ShadowDesign(
-      count: run.bundle.train.count, share: recipe.audit.share, shadows: recipe.audit.shadows,
-      key: key)
+      count: known.count, share: recipe.audit.share, shadows: recipe.audit.shadows, key: key)
+  }
+
+  /// Positions of the samples that the checkpoint knows, or did: those of the design count among them.
+  private var known: [Int] {
+    let gone = Set(run.gone)
+    return run.bundle.train.labels.indices.filter { !gone.contains($0) }
   }
 
   /// The samples that the audit is about, of which every shadow unlearns one half.
   func audited() throws -> ForgetSet {
-    try ForgetSet(
-      design().audited, of: run.bundle.train.count,
+    let known = self.known
+    return try ForgetSet(
+      design().audited.map { known[$0] }, of: run.bundle.train.count, gone: run.gone,
       origin: "the samples audited by U-LiRA, of which every shadow unlearns one half")
   }
 
   /// The work on a shadow of the design; nothing is computed yet.
   func work(_ shadow: Int, _ design: ShadowDesign) throws -> ShadowWork {
     let task = design.task(shadow)
-    let set = try run.bundle.train.subset(task.train)
+    let known = self.known
+    let set = try run.bundle.train.subset(task.train.map { known[$0] })
     let input = UnlearningInput(
       train: set,
       forgetSet: try ForgetSet(task.forget, of: set.count, origin: "half of the audited samples"),
       normalization: run.loaded.normalization, views: run.views)
     return ShadowWork(
-      run: run, input: input, audited: try run.bundle.train.subset(design.audited), shadow: shadow,
+      run: run, input: input,
+      audited: try run.bundle.train.subset(design.audited.map { known[$0] }), shadow: shadow,
       seed: key.stream("shadow").step(shadow).value)
   }
 

@@ -95,11 +95,33 @@ struct UnlearnExecution {
     console.note("\(row.name), seed \(row.seed): \(shown.joined(separator: ", "))")
   }
 
+  /// Runs and measures a row. A reference in a cache that several runs share is trained by one of them.
   private func perform(_ row: MethodRow, _ input: UnlearningInput, seed: UInt64) throws
     -> ForgettingReport.Row
   {
     let path = try path(row, input, seed: seed)
     try OutputFile.makeFolder(URL(fileURLWithPath: path).deletingLastPathComponent().path)
+    guard !row.method.startsFromCheckpoint else {
+      return try perform(row, input, seed: seed, path: path)
+    }
+    let rows = try FileClaim.share(
+      [path],
+      waiting: { isFirst in
+        if isFirst { console.note("waiting for \(row.name), which another run trains") }
+        guard Interruption.isRequested else { return }
+        throw EarlyExit(
+          status: .interrupted,
+          message: "bulwark: interrupted while another run trains \(path).\n"
+            + "Continue with: bulwark run \(folder.recipe) --out \(folder.path) --resume")
+      }
+    ) { _ in try perform(row, input, seed: seed, path: path) }
+    return rows[0]
+  }
+
+  private func perform(_ row: MethodRow, _ input: UnlearningInput, seed: UInt64, path: String)
+    throws
+    -> ForgettingReport.Row
+  {
     let name = "\(row.fileName)-seed\(seed)"
     if FileManager.default.fileExists(atPath: path),
       let digest = try? Checkpoint.inspectSummary(path).digest,

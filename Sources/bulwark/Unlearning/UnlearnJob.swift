@@ -19,6 +19,11 @@ struct UnlearnJob: RecipeJob {
     let run = try UnlearnRun(resolved, skipBad: options.skipBad, console: console)
     // Every forget set is checked before anything is written.
     let inputs = try run.seeds.map { ($0, try run.input(seed: $0)) }
+    if run.test == nil {
+      console.note(
+        "note: there are no test images, so TA and MIA, and with them Avg Gap, are not measured; an image folder "
+          + "has them in test/CLASS beside train/CLASS")
+    }
     if options.dryRun {
       try UnlearnDryRun(run: run).report(command: command)
       return
@@ -71,8 +76,10 @@ struct UnlearnJob: RecipeJob {
       "recipe": .string(folder.recipe), "forgetting_json": .string(files.json),
       "forgetting_hdf5": .string(files.hdf5), "result": .string(folder.result),
     ]
+    let reference = try MethodRow(parsing: ForgettingReport.reference)
+    let rows = try resolved.recipe.rows().filter { $0 != reference } + [reference]
     for (seed, input) in inputs {
-      for row in try resolved.recipe.rows() where report.hasModel(row.name, seed: seed) {
+      for row in rows where report.hasModel(row.name, seed: seed) {
         result.outputs["checkpoint_\(row.fileName)-seed\(seed)"] = .string(
           try execution.path(row, input, seed: seed))
       }

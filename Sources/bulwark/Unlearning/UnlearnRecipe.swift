@@ -20,6 +20,8 @@ struct UnlearnRecipe: SeededRecipe, Equatable {
   var checkpointInterval = 60.0
   /// What is unlearned from.
   var checkpoint = ""
+  /// List of the samples that the checkpoint's own training left out (`train --leave-out`); empty for none.
+  var leaveOut = ""
   /// Whether data of another fingerprint than the checkpoint's are taken.
   var acceptDifferentData = false
   /// The data that the checkpoint was trained on.

@@ -15,6 +15,9 @@ struct UnlearnRun {
   /// Digest of the checkpoint's file.
   let originalDigest: String
   let bundle: DataBundle
+  /// Ascending positions of training samples that the checkpoint does not know: left out of its training, or
+  /// unlearned before.
+  let gone: [Int]
   let test: ImageDataset?
   let triggered: TriggeredTest?
   /// How the original was trained.
@@ -37,9 +40,7 @@ struct UnlearnRun {
     bundle = try console.load(
       recipe.data.path, options: recipe.data.loadOptions(skipBad: skipBad))
     try loaded.check(bundle.train, path: recipe.data.path)
-    if !recipe.acceptDifferentData {
-      try Unlearner.check(loaded.checkpoint, trainedOn: bundle.train)
-    }
+    gone = try UnlearnRun.gone(from: loaded.checkpoint, bundle.train, recipe, console: console)
     if loaded.checkpoint.fingerprints["train"] == nil {
       console.note("note: \(recipe.checkpoint) does not say which data it was trained on")
     }
@@ -52,8 +53,75 @@ struct UnlearnRun {
     }
     let source = try UnlearnRun.trainRecipe(of: loaded.checkpoint, recipe, console: console)
     try UnlearnRun.refuseStandIn(for: loaded.checkpoint, recipe, source: source)
+    if source != nil { try UnlearnRun.refuseIdleSettings(recipe) }
     retrain = source?.standard ?? recipe.retrain
     views = (source?.augmentation ?? recipe.augmentation).weakSteps
+  }
+
+  /// The samples that the checkpoint does not know. Makes sure that the others are those it was trained on.
+  private static func gone(
+    from checkpoint: Checkpoint, _ train: ImageDataset, _ recipe: UnlearnRecipe, console: Console
+  ) throws -> [Int] {
+    let leftOut = try ForgetListFile.samplesToLeaveOut(recipe.leaveOut, of: train.count)
+    if !recipe.acceptDifferentData {
+      let known = try leftOut.map { try train.subset($0.retain) } ?? train
+      do {
+        try Unlearner.check(checkpoint, trainedOn: known)
+      } catch let error as UnlearningError {
+        guard leftOut == nil, let list = leftOutList(of: checkpoint) else { throw error }
+        throw ToolError(
+          summary:
+            "\(recipe.checkpoint) was trained without the samples of \(list), so these data are not all "
+            + "its own.", remedy: "Add --leave-out with that list.", category: .badData,
+          causes: [error.summary])
+      }
+    }
+    let forgotten = try Unlearner.forgotten(by: checkpoint, of: train)
+    if forgotten == nil {
+      console.note(
+        "note: \(recipe.checkpoint) forgot samples of other data than these before; which of these they are is "
+          + "not known, so none is kept out of the retain set")
+    }
+    let gone = Set((leftOut?.forget ?? []) + (forgotten ?? [])).sorted()
+    if !gone.isEmpty {
+      console.note(
+        "\(gone.count) samples are gone from \(recipe.checkpoint) already; they are not retained either"
+      )
+    }
+    return gone
+  }
+
+  /// The list that a checkpoint's own training left out, as its recipe names it.
+  private static func leftOutList(of checkpoint: Checkpoint) -> String? {
+    let texts = recipes(in: checkpoint)
+    let lists = texts.compactMap { RecipeTree.text(of: "leave_out", in: $0) }
+    return lists.first { !$0.isEmpty }
+  }
+
+  /// The recipes that made a checkpoint, the last one first: one that was unlearned from names what it came from
+  /// in its notes.
+  private static func recipes(in checkpoint: Checkpoint) -> [String] {
+    var texts = [checkpoint.recipe]
+    var entry = checkpoint.notes["unlearning"]
+    while let current = entry {
+      texts.append(current["original_recipe"]?.stringValue)
+      entry = current["original_notes"]?["unlearning"]
+    }
+    return texts.compactMap { $0 }
+  }
+
+  /// What is set for Retrain must count.
+  private static func refuseIdleSettings(_ recipe: UnlearnRecipe) throws {
+    let plain = UnlearnRecipe()
+    let idle = [
+      ("retrain", recipe.retrain != plain.retrain),
+      ("augmentation", recipe.augmentation != plain.augmentation),
+    ].filter(\.1).map(\.0)
+    guard !idle.isEmpty else { return }
+    throw ToolError.usage(
+      "Settings under \(idle.joined(separator: " and ")) have no effect: Retrain and the random views follow the "
+        + "recipe inside \(recipe.checkpoint).",
+      remedy: "Leave them out, or add --set training=recipe to follow this recipe instead.")
   }
 
   /// The recipe that the checkpoint was trained with, where it holds one and is to be followed.
@@ -61,14 +129,7 @@ struct UnlearnRun {
     of checkpoint: Checkpoint, _ recipe: UnlearnRecipe, console: Console
   ) throws -> TrainRecipe? {
     guard recipe.training == .checkpoint else { return nil }
-    // A checkpoint that was unlearned from names what it came from in its notes.
-    var texts = [checkpoint.recipe]
-    var entry = checkpoint.notes["unlearning"]
-    while let current = entry {
-      texts.append(current["original_recipe"]?.stringValue)
-      entry = current["original_notes"]?["unlearning"]
-    }
-    for text in texts.compactMap({ $0 }) {
+    for text in recipes(in: checkpoint) {
       var tree = try RecipeTree(defaults: TrainRecipe())
       guard (try? tree.overlay(yaml: text, file: recipe.checkpoint)) != nil,
         let found = try? tree.settings(as: TrainRecipe.self)
@@ -100,7 +161,7 @@ struct UnlearnRun {
   func input(seed: UInt64) throws -> UnlearningInput {
     let target = try ForgetTarget(parsing: recipe.forget, seed: seed)
     return UnlearningInput(
-      train: bundle.train, forgetSet: try target.resolved(in: bundle.train),
+      train: bundle.train, forgetSet: try target.resolved(in: bundle.train, gone: gone),
       normalization: loaded.normalization, views: views)
   }
 
