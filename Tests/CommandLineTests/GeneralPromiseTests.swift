@@ -56,6 +56,7 @@ struct GeneralPromiseTests {
       ["data", "inspect", "digits", "--channels", "2"],
       ["data", "inspect", "digits", "--quiet", "--verbose"],
       ["data", "inspect", "digits", "--data-kind", "photos"],
+      ["evaluate", "model.h5", "--data", "digits", "--threads", "3000000000"],
     ])
   func wrongUsage(arguments: [String]) async throws {
     let outcome = try await tool.start(arguments).outcome()
@@ -70,6 +71,27 @@ struct GeneralPromiseTests {
     #expect(outcome.status == 0)
     #expect(outcome.stderr.isEmpty)
     #expect(outcome.stdout.contains("10 classes"))
+  }
+
+  @Test(
+    "Images that would not fit into memory at the size asked for are refused before they are made")
+  func tooLarge() async throws {
+    let outcome = try await tool("data", "inspect", "digits", "--image-size", "16384")
+    #expect(outcome.status == 1, "\(outcome.stderr)")
+    #expect(outcome.stderr.contains("MiB of memory"), "\(outcome.stderr)")
+  }
+
+  @Test("A device that is not there is refused, and --verbose tells what the loader missed")
+  func absentDevice() async throws {
+    let arguments = ["train", "--data", "digits", "--method", "standard", "--device", "cuda:99"]
+    let plain = try await tool.start(arguments + ["--dry-run"]).outcome()
+    #expect(
+      plain.status == 64 && plain.stderr.contains("CUDA devices were found"), "\(plain.stderr)")
+    let verbose = try await tool.start(arguments + ["--dry-run", "--verbose"]).outcome()
+    // Where LibTorch's CUDA library can be loaded there is nothing to tell.
+    if plain.stderr.contains("but 0 CUDA devices") {
+      #expect(verbose.stderr.contains(".so"), "\(verbose.stderr)")
+    }
   }
 
   @Test("A closed stdout does not crash the tool")

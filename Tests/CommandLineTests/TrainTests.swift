@@ -125,7 +125,7 @@ struct TrainTests {
       "methods=[dbdd]", "methods=[]", "model.family=resnet19", "model.width=0", "threads=-1",
       "poison.attack=badnet", "poison.rate=2", "augmentation.jitter=9", "device=gpu",
       "dbd.filter.share=1.5", "nonsense", "precision=fp16", "methods=[dbd",
-      "dbd.head.clique_share=2", "dbd.head.shortcut_share=2",
+      "dbd.head.clique_share=2", "dbd.head.shortcut_share=2", "poison.parameters=['kind=sig']",
     ])
   func badSetting(assignment: String) async throws {
     let recipe = try TinyRecipe()
@@ -133,6 +133,33 @@ struct TrainTests {
       "run", recipe.path, "--out", recipe.out("run"), "--set", assignment)
     #expect(outcome.status == 64, "\(assignment): \(outcome.stderr)")
     #expect(outcome.stdout.isEmpty)
+  }
+
+  @Test("--resume writes nothing into a folder that holds something else than a run")
+  func foreignFolder() async throws {
+    let recipe = try TinyRecipe()
+    let folder = recipe.out("poisoned")
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    let file = folder + "/poison.json"
+    try "mine".write(toFile: file, atomically: true, encoding: .utf8)
+    let outcome = try await tool("run", recipe.path, "--out", folder, "--resume")
+    #expect(outcome.status == 73 && outcome.stderr.contains("no run"), "\(outcome.stderr)")
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["poison.json"])
+    #expect(try String(contentsOfFile: file, encoding: .utf8) == "mine")
+    // What a killed process had begun to write is nobody's work.
+    try FileManager.default.moveItem(
+      atPath: file, toPath: folder + "/.recipe.yaml.partial-0123abcd-1-x")
+    let begun = try await tool("run", recipe.path, "--out", folder, "--resume", "--dry-run")
+    #expect(begun.status == 0, "\(begun.stderr)")
+  }
+
+  @Test("A recipe in another encoding than UTF-8 is named as such")
+  func encoding() async throws {
+    let recipe = try TinyRecipe()
+    let path = recipe.out("latin.yaml")
+    try Data([0x23, 0x20, 0xe9, 0x0a]).write(to: URL(fileURLWithPath: path))
+    let outcome = try await tool("run", path, "--out", recipe.out("run"))
+    #expect(outcome.status == 65 && outcome.stderr.contains("UTF-8"), "\(outcome.stderr)")
   }
 
   @Test("A missing recipe or data set is exit code 66")

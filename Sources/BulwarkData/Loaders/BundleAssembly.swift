@@ -28,8 +28,8 @@ enum BundleAssembly {
     warnings: [String] = [], indexSets: [String: [Int]] = [:], provenance: JSONValue = .null
   ) throws -> DataBundle {
     try DataBundle(
-      train: shaped(limited(train, options.limit), options),
-      test: test.map { try shaped(limited($0, options.testLimit), options) }, kind: kind,
+      train: shaped(limited(train, options.limit), options, path),
+      test: test.map { try shaped(limited($0, options.testLimit), options, path) }, kind: kind,
       path: path, warnings: warnings, indexSets: indexSets, provenance: provenance)
   }
 
@@ -79,7 +79,7 @@ enum BundleAssembly {
   }
 
   private static func shaped(
-    _ dataset: ImageDataset, _ options: DataOptions
+    _ dataset: ImageDataset, _ options: DataOptions, _ path: String
   ) throws -> ImageDataset {
     let channels = options.channels ?? dataset.channels
     let height = options.imageSize ?? dataset.height
@@ -88,6 +88,7 @@ enum BundleAssembly {
       return dataset
     }
     let stored = channels * height * width
+    try ImageFileReader.requireMemory(dataset.count * stored, path)
     let images = try Tensor.filled(
       [dataset.count, channels, height, width], dtype: .uint8
     ) { target in

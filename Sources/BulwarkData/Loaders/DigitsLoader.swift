@@ -15,6 +15,7 @@ enum DigitsLoader {
     let channels = options.channels ?? 1
     let names = (0...9).map(String.init)
     let stored = side * side * channels
+    try ImageFileReader.requireMemory(images.count * stored, DataKind.digits.rawValue)
     let tensor = try Tensor.filled([images.count, channels, side, side], dtype: .uint8) { target in
       for (index, image) in images.enumerated() {
         ImageResizer.resize(image, width: side, height: side).converted(channels: channels)

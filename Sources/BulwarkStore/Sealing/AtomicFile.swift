@@ -114,6 +114,11 @@ public enum AtomicFile {
     return (folder.isEmpty ? "/" : folder, String(path[path.index(after: slash)...]))
   }
 
+  /// Whether a name is that of a file which is being written, or which a killed process had begun to write.
+  public static func isPartial(_ name: String) -> Bool {
+    name.hasPrefix(".") && name.contains(".partial-")
+  }
+
   /// Temporary names carry the machine, so that a process number means something.
   private static func temporaryPrefix(_ name: String) -> String {
     let machine = SHA256Digest(of: ProcessInfo.processInfo.hostName).description.prefix(8)

@@ -41,7 +41,7 @@ enum RecipeCommand: String, CaseIterable {
     guard FileManager.default.fileExists(atPath: file) else {
       throw ToolError.missing(file, what: "recipe")
     }
-    let text = try String(contentsOfFile: file, encoding: .utf8)
+    let text = try TextFile.read(file)
     let name = RecipeTree.text(of: "command", in: text) ?? RecipeCommand.train.rawValue
     guard let command = RecipeCommand(rawValue: name) else {
       let valid = RecipeCommand.allCases.map(\.rawValue)

@@ -1,15 +1,23 @@
+import BulwarkStore
 import Foundation
 
 /// Guards what a command writes: nothing existing is replaced unasked.
 enum OutputFile {
-  /// Throws unless `path` is free or `force` is given; an empty folder counts as free.
+  /// Throws unless `path` is free or `force` is given.
   static func check(_ path: String, force: Bool) throws {
+    guard force || isFree(path) else { throw ToolError.exists(path) }
+  }
+
+  /// Whether nothing is lost by writing there: nothing is there, or a folder that holds at most what a killed
+  /// process had begun to write.
+  static func isFree(_ path: String) -> Bool {
     let manager = FileManager.default
     var isFolder: ObjCBool = false
-    guard !force, manager.fileExists(atPath: path, isDirectory: &isFolder) else { return }
-    let isEmptyFolder =
-      isFolder.boolValue && (try? manager.contentsOfDirectory(atPath: path).isEmpty) == true
-    guard isEmptyFolder else { throw ToolError.exists(path) }
+    guard manager.fileExists(atPath: path, isDirectory: &isFolder) else { return true }
+    guard isFolder.boolValue, let names = try? manager.contentsOfDirectory(atPath: path) else {
+      return false
+    }
+    return names.allSatisfy(AtomicFile.isPartial)
   }
 
   /// As `check`, and makes the folder that `path` lies in.

@@ -88,9 +88,15 @@ struct PoisonSettings: Codable, Equatable {
       guard let equals = assignment.firstIndex(of: "="), equals != assignment.startIndex else {
         throw RecipeError.badAssignment(assignment)
       }
+      let key = String(assignment[..<equals])
+      guard key != "kind" else {
+        throw ToolError.usage(
+          "'kind' is no parameter of the attack \(attack).",
+          remedy: "Choose the attack itself with --attack, or poison.attack in a recipe.")
+      }
       let text = String(assignment[assignment.index(after: equals)...])
       // A number or a truth value, else text.
-      table[String(assignment[..<equals])] = (try? JSONValue(parsing: text)) ?? .string(text)
+      table[key] = (try? JSONValue(parsing: text)) ?? .string(text)
     }
     do {
       return try JSONValue.object(table).decode(as: Attack.self)

@@ -83,7 +83,7 @@ struct ResolvedRecipe<Recipe: ToolRecipe> {
       guard FileManager.default.fileExists(atPath: file) else {
         throw ToolError.missing(file, what: "recipe")
       }
-      try tree.overlay(yaml: String(contentsOfFile: file, encoding: .utf8), file: file)
+      try tree.overlay(yaml: TextFile.read(file), file: file)
     }
     for assignment in overrides { try tree.overlay(assignment: assignment) }
     return try tree.settings(as: Recipe.self)

@@ -21,13 +21,21 @@ struct RunFolder {
     file("dbd-before-\(stage.rawValue).h5")
   }
 
-  /// Throws when something is there and neither `force` nor `resume` was given, and when the run to
-  /// go on with has other settings. Writes nothing.
+  /// Throws when something is there that is neither to be replaced nor a run to go on with, and when that
+  /// run has other settings. Without anything there, `resume` begins a run. Writes nothing.
   func check(_ text: String, force: Bool, resume: Bool) throws {
-    guard resume, FileManager.default.fileExists(atPath: recipe) else {
-      return try OutputFile.check(path, force: force || resume)
+    guard resume else { return try OutputFile.check(path, force: force) }
+    guard FileManager.default.fileExists(atPath: recipe) else {
+      guard OutputFile.isFree(path) else {
+        throw ToolError(
+          summary:
+            "\(path) holds no run to go on with: recipe.yaml is not there, but other files are.",
+          remedy: "Choose another --out, or start anew with --force instead of --resume.",
+          category: .cannotCreate)
+      }
+      return
     }
-    let stored = try String(contentsOfFile: recipe, encoding: .utf8)
+    let stored = try TextFile.read(recipe)
     guard stored == text else {
       let changed = RunFolder.changedLines(from: stored, to: text)
       throw ToolError(

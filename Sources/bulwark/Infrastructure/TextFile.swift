@@ -1,0 +1,18 @@
+import Foundation
+
+/// Texts that people write: recipes.
+enum TextFile {
+  /// The whole text.
+  ///
+  /// - Throws: `ToolError` (bad data) for another encoding than UTF-8; Foundation's error for a file that cannot
+  ///   be read.
+  static func read(_ path: String) throws -> String {
+    let data = try Data(contentsOf: URL(fileURLWithPath: path))
+    guard let text = String(data: data, encoding: .utf8) else {
+      throw ToolError(
+        summary: "\(path) is no text in UTF-8.", remedy: "Save it in that encoding.",
+        category: .badData)
+    }
+    return text
+  }
+}
