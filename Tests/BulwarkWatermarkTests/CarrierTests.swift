@@ -201,3 +201,33 @@ struct CarrierTests {
     }
   }
 }
+
+@Suite("Images that become carriers of shading")
+struct ShadingBasesTests {
+  @Test("Where one class has nearly all images, keys with its label use the others again and again")
+  func fewOthers() throws {
+    let task = try TinyTask.shared.get()
+    let train = task.data.train
+    // Six images that are not of class 0.
+    let skewed = try train.relabeled(train.labels.indices.map { $0 < 6 ? 1 + $0 % 3 : 0 })
+    for index in 0..<20 {
+      let key = try WatermarkKey(
+        secret: .published("skewed", index), owner: "owner", mark: task.mark(.tilted, .small),
+        train: skewed)
+      let (carriers, material) = (try #require(try key.carriers()), try #require(key.material))
+      #expect(carriers.count == 30)
+      let plan = try CarrierPlan(key.secret, #require(key.mark.carriers), classes: 10)
+      for (base, label) in zip(try material.bases(plan), carriers.labels) {
+        #expect(material.labels[base] != label)
+      }
+    }
+    let single = try train.relabeled([Int](repeating: 0, count: train.count))
+    #expect(throws: WatermarkError.self) {
+      for index in 0..<40 {
+        _ = try WatermarkKey(
+          secret: .published("single", index), owner: "owner", mark: task.mark(.tilted, .small),
+          train: single)
+      }
+    }
+  }
+}

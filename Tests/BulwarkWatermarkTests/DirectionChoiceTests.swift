@@ -62,6 +62,13 @@ struct DirectionChoiceTests {
     let numbers = (0..<groups).map { 20 - 3 * $0 }
     let chosen = try key.choosing(numbers)
     #expect(try chosen.isDrawn(from: task.data.train))
+    // Later candidates than every owner looks at were chosen for reasons of their own.
+    let last = CarrierPlan.usualCandidates
+    #expect(TiltedOptions().candidates == last)
+    let usual = try key.choosing((0..<groups).map { last - 1 - $0 })
+    let later = try key.choosing((0..<groups).map { last - $0 })
+    #expect(try usual.isDrawn(from: task.data.train))
+    #expect(try !later.isDrawn(from: task.data.train))
     let before = try #require(try key.carriers())
     let after = try #require(try chosen.carriers())
     #expect(try before.images.bytes() != after.images.bytes())

@@ -29,7 +29,8 @@ struct ScoreTable {
       for access in accesses {
         let scores: [any WatermarkScore] = try zip(keys, sets).map { key, set in
           if let set {
-            return CarrierScore(set, normalization: task.data.normalization, access: access)
+            return CarrierScore(
+              set, normalization: task.data.normalization, access: access, probe: task.data.train)
           }
           return try key.score(
             normalization: task.data.normalization, access: access, probe: task.data.train)

@@ -25,7 +25,7 @@ struct VerificationTests {
     "A marked host is shown to be derived at 1e-3, an innocent model is not",
     arguments: [
       (WatermarkScheme.adi, SuspectAccess.labels), (.zhangContent, .logits), (.rehearsed, .labels),
-      (.uchida, .weights),
+      (.uchida, .weights), (.tilted, .logits),
     ])
   func verdicts(_ scheme: WatermarkScheme, _ access: SuspectAccess) throws {
     let task = try TinyTask.shared.get()
@@ -46,6 +46,12 @@ struct VerificationTests {
     #expect((counted.log10P != nil) == (scheme == .adi || scheme == .uchida))
     if let p = counted.log10P { #expect(p < -6) }
 
+    // Whoever flattens his answers is shown to have derived them all the same.
+    if access == .logits {
+      let softened = try AnswerSoftening().surrogate(
+        of: trainer.model, data: task.data, session: TrainingSession(seed: 0))
+      #expect(try verifier.verify(softened).verdict == .derived)
+    }
     let innocent = try verifier.verify(task.unmarked(seed: 7, epochs: 16))
     #expect(innocent.verdict == .notShown)
     #expect(innocent.sentence.hasPrefix("Not shown: "))

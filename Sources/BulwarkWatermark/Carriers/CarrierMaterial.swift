@@ -85,20 +85,24 @@ public struct CarrierMaterial: Sendable {
       "material", count: min(dataset.count, wanted), below: dataset.count)
   }
 
-  /// Family `shading`: for each carrier the next unused image of another class than its label.
+  /// Family `shading`: for each carrier the next unused image of another class than its label; where all of
+  /// them are used, as with a label that most images have, they are used again in the same order.
   ///
   /// - Parameter plan: of the key.
   /// - Returns: places among `images`.
-  /// - Throws: `WatermarkError.noImages` when there are too few.
+  /// - Throws: `WatermarkError.noImages` when there is none.
   func bases(_ plan: CarrierPlan) throws -> [Int] {
     var rest = Array(labels.indices)
+    var reused = 0
     return try plan.groupOfCarrier.map { group in
       let label = plan.groups[group].label
-      guard let next = rest.firstIndex(where: { labels[$0] != label }) else {
-        throw WatermarkError.noImages(
-          "\(plan.groupOfCarrier.count) images of other classes than the label")
+      if let next = rest.firstIndex(where: { labels[$0] != label }) { return rest.remove(at: next) }
+      let others = labels.indices.filter { labels[$0] != label }
+      guard !others.isEmpty else {
+        throw WatermarkError.noImages("images of other classes than the label")
       }
-      return rest.remove(at: next)
+      defer { reused += 1 }
+      return others[reused % others.count]
     }
   }
 }

@@ -70,6 +70,10 @@ public struct CarrierPlan: Hashable, Sendable {
   /// Candidates for the directions of shading that a secret draws at most: a key file may come from anybody.
   static let mostCandidates = 4096
 
+  /// Candidates that every owner chooses among. Whoever takes a later one looked at more of them, for what
+  /// only he knows: then the key counts as chosen, and only null models are evidence.
+  static let usualCandidates = 64
+
   /// Labels that go with the secret's directions of shading, before groups make way for each other.
   static func candidateLabels(_ secret: WatermarkSecret, count: Int, classes: Int) -> [Int] {
     secret.integers("shading labels", count: count, below: classes)

@@ -14,6 +14,9 @@ public struct CosineSignal: Hashable, Sendable, Codable {
     self.grid = grid
   }
 
+  /// The class whose probability carries a key's signal.
+  public func target(of key: WatermarkKey) -> Int { target(key.secret, classes: key.classes) }
+
   /// The class whose probability carries the signal.
   func target(_ secret: WatermarkSecret, classes: Int) -> Int {
     secret.integers("signal class", count: 1, below: classes)[0]

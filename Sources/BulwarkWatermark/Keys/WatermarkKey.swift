@@ -161,8 +161,10 @@ public struct WatermarkKey: Sendable, Codable {
   /// every model of the task answers as the owner wishes.
   ///
   /// - Parameter dataset: the owner's training set, or another.
-  /// - Returns: true where the secret leaves nothing to choose: carriers need no images, or these are
-  ///   what it draws; false for data of another fingerprint, of which nothing can be drawn again.
+  /// - Returns: true where the secret leaves no more to choose than every owner of the scheme chooses: carriers
+  ///   need no images, or these are what it draws, and directions of shading are among the first
+  ///   `CarrierPlan.usualCandidates`; false for others, and for data of another fingerprint, of which nothing
+  ///   can be drawn again.
   /// - Throws: `WatermarkError.badKey` when the data have the key's fingerprint and give other material;
   ///   `TensorError`.
   public func isDrawn(from dataset: ImageDataset) throws -> Bool {
@@ -179,7 +181,7 @@ public struct WatermarkKey: Sendable, Codable {
         "the key",
         reason: "its images and labels are not those that its secret draws from the data")
     }
-    return true
+    return options.chosen?.allSatisfy { $0 < CarrierPlan.usualCandidates } ?? true
   }
 
   /// The carriers; nil for schemes without any.

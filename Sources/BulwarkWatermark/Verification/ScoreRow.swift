@@ -55,9 +55,12 @@ enum ScoreRow {
     _ scores: [any WatermarkScore], _ answers: (ImageDataset) throws -> Tensor
   ) throws -> [Double?] {
     if let carriers = scores as? [CarrierScore] {
+      // All keys are read at the model's one temperature.
+      let temperature = try carriers.first?.temperature(answers) ?? 1
       // A few dozen keys at a time: their carriers together must fit into memory.
       return try stride(from: 0, to: carriers.count, by: 64).flatMap { start in
-        try values(Array(carriers[start..<min(carriers.count, start + 64)]), answers)
+        try values(
+          Array(carriers[start..<min(carriers.count, start + 64)]), temperature, answers)
       }
     }
     if let signals = scores as? [SignalScore], let first = signals.first {
@@ -69,13 +72,14 @@ enum ScoreRow {
   }
 
   private static func values(
-    _ scores: [CarrierScore], _ answers: (ImageDataset) throws -> Tensor
+    _ scores: [CarrierScore], _ temperature: Double, _ answers: (ImageDataset) throws -> Tensor
   ) throws -> [Double?] {
     let logits = try answers(CarrierSet.images(of: scores.map(\.carriers)))
     var start = 0
     return try scores.map { score in
       defer { start += score.count }
-      return try score.value(logits.narrow(0, start: start, length: score.count))
+      return try score.value(
+        logits.narrow(0, start: start, length: score.count), temperature: temperature)
     }
   }
 }

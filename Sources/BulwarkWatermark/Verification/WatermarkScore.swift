@@ -31,7 +31,8 @@ extension WatermarkScore {
   public var chance: Double? { nil }
 }
 
-/// Answers to carriers: the share that is right (label-only), or the mean probability of their labels.
+/// Answers to carriers: the share that is right (label-only), or the mean probability of their labels at the
+/// temperature that fits the model's answers to clean images (`AnswerTemperature`).
 public struct CarrierScore: WatermarkScore {
   /// The carriers.
   public let carriers: CarrierSet
@@ -39,6 +40,9 @@ public struct CarrierScore: WatermarkScore {
   public let normalization: Normalize
   /// `labels`, or anything that gives probabilities.
   public let access: SuspectAccess
+  /// Clean labeled images that the temperature is fitted on; nil takes probabilities as they come, which
+  /// whoever serves the model can make as flat as he likes.
+  public let probe: ImageDataset?
 
   /// A score of some carriers.
   ///
@@ -46,10 +50,15 @@ public struct CarrierScore: WatermarkScore {
   ///   - carriers: shown without augmentation.
   ///   - normalization: the suspect's.
   ///   - access: `labels` counts, anything else takes probabilities.
-  public init(_ carriers: CarrierSet, normalization: Normalize, access: SuspectAccess) {
+  ///   - probe: clean labeled images; without meaning where answers are counted.
+  public init(
+    _ carriers: CarrierSet, normalization: Normalize, access: SuspectAccess,
+    probe: ImageDataset? = nil
+  ) {
     self.carriers = carriers
     self.normalization = normalization
     self.access = access
+    self.probe = access == .labels ? nil : probe
   }
 
   /// `carrier_accuracy` or `carrier_probability`.
@@ -71,19 +80,35 @@ public struct CarrierScore: WatermarkScore {
     try withoutGradients {
       let images = try normalization.prepare(carriers.images, on: session.device)
       let logits = try session.inPrecision { try suspect.logits(images, .evaluation) }
-      return try value(logits.to(.float32).to(.cpu))
+      let temperature = try temperature {
+        try suspect.logits(of: $0, normalization, session: session)
+      }
+      return try value(logits.to(.float32).to(.cpu), temperature: temperature)
     }
+  }
+
+  /// The temperature of a model.
+  ///
+  /// - Parameter answers: gives the model's answers to images, [N, classes], float32, on the CPU.
+  /// - Returns: 1 where there is no probe.
+  /// - Throws: what `answers` throws; `TensorError`.
+  func temperature(_ answers: (ImageDataset) throws -> Tensor) throws -> Double {
+    guard let probe else { return 1 }
+    return try AnswerTemperature.fitted(to: answers(probe), labels: probe.labels)
   }
 
   /// The score of answers that are known already.
   ///
-  /// - Parameter logits: [N, classes], float32, on the CPU.
+  /// - Parameters:
+  ///   - logits: [N, classes], float32, on the CPU.
+  ///   - temperature: of the model.
   /// - Returns: the share, 0...1.
   /// - Throws: `TensorError`.
-  func value(_ logits: Tensor) throws -> Double {
+  func value(_ logits: Tensor, temperature: Double) throws -> Double {
     let labels = try Tensor(carriers.labels)
     if access == .labels { return try logits.argmax(1).eq(labels).to(.float32).mean().item() }
-    return try logits.softmax(1).gather(1, labels.reshape([labels.count, 1])).mean().item()
+    return try (logits.to(.float64) / temperature).softmax(1)
+      .gather(1, labels.reshape([labels.count, 1])).mean().item()
   }
 }
 
@@ -140,13 +165,13 @@ public struct SignalScore: WatermarkScore {
   /// How pixels become input.
   public let normalization: Normalize
 
-  /// Ordinary images as the score takes them: at most 1,000, balanced over the classes and never by
+  /// Ordinary images as scores take them: at most 1,000, balanced over the classes and never by
   /// position, since folders store one class after the other.
   ///
   /// - Parameter images: any number.
   /// - Returns: the images themselves where they are few enough.
   /// - Throws: `TensorError`.
-  static func sample(of images: ImageDataset) throws -> ImageDataset {
+  public static func sample(of images: ImageDataset) throws -> ImageDataset {
     let limit = 1000
     guard images.count > limit else { return images }
     return try images.subset(
@@ -176,8 +201,9 @@ public struct SignalScore: WatermarkScore {
   func value(_ logits: Tensor) throws -> Double {
     try withoutGradients {
       let target = signal.target(secret, classes: logits.shape[1])
-      let answers = try logits.softmax(1).narrow(1, start: target, length: 1).contiguous()
-        .reshape([-1])
+      let temperature = try AnswerTemperature.fitted(to: logits, labels: probe.labels)
+      let answers = try (logits / temperature).softmax(1).narrow(1, start: target, length: 1)
+        .contiguous().reshape([-1])
       let chosen = try answers.topK(count).indices
       let pixels = try ImageDataset.unitRange(probe.images.indexSelect(0, chosen))
         .reshape([count, -1])
@@ -196,8 +222,8 @@ extension WatermarkKey {
   ///   - normalization: the suspect's.
   ///   - access: what may be asked; a scheme that marks weights always reads them, and a signal in soft
   ///     answers always needs them.
-  ///   - probe: ordinary images, for signals in soft answers; at most 1,000 count, balanced over the
-  ///     classes.
+  ///   - probe: clean labeled images, for the temperature of answers and for signals in soft ones; at most
+  ///     1,000 count, balanced over the classes.
   /// - Returns: the score, ready to be asked about any model.
   /// - Throws: `WatermarkError` when the key is incomplete; `TensorError`.
   public func score(normalization: Normalize, access: SuspectAccess, probe: ImageDataset) throws
@@ -212,7 +238,9 @@ extension WatermarkKey {
     guard let carriers = try carriers() else {
       throw WatermarkError.badKey("the key", reason: "it describes no mark")
     }
-    return CarrierScore(carriers, normalization: normalization, access: access)
+    return CarrierScore(
+      carriers, normalization: normalization, access: access,
+      probe: try SignalScore.sample(of: probe))
   }
 
   /// What is asked of a suspect in the end, whatever was allowed.

@@ -62,6 +62,7 @@ struct ClassUnlearning: ResumableRemovalAttack, DescribedRemovalAttack {
     try check.number("share", options.share, to: 1, isAbove: true)
     try check.number("ratio", options.ratio, to: 1)
     try check.whole("epochs", options.epochs, in: 0...SettingCheck.mostUnits)
+    try check.number("learning_rate", options.learningRate)
     try check.whole("batch_size", options.batchSize, in: 1...SettingCheck.mostUnits)
     self.name = name
     self.options = options

@@ -20,6 +20,8 @@ struct StressKeys {
 
   /// The owner's first.
   private let keys: [Key]
+  /// The class whose probability carries the mark; nil where carriers have labels, or no class is marked.
+  let markedClass: Int?
   /// The owner's carriers; nil for a mark without any.
   let carriers: ImageDataset?
   /// Images that no attacker has. The trigger sets of all keys, so that none of them is favored; the carriers
@@ -54,6 +56,7 @@ struct StressKeys {
           return try key.score(normalization: $0, access: .labels, probe: probe)
         }
       }
+      markedClass = key.mark.signal?.target(of: key)
       let own = try key.carriers().map {
         try ImageDataset(images: $0.images, labels: $0.labels, classNames: train.classNames)
       }
@@ -71,13 +74,16 @@ struct StressKeys {
     let sets = [("own", own)] + (try recipe.foreign.map { ($0, try triggerSet($0)) })
     keys = try sets.map { name, set in
       Key(name: name, contents: try set.fingerprint) {
-        CarrierScore(CarrierSet(set), normalization: $0, access: recipe.evidence.access)
+        CarrierScore(
+          CarrierSet(set), normalization: $0, access: recipe.evidence.access,
+          probe: try SignalScore.sample(of: probe))
       } counted: {
         recipe.evidence.access == .labels
           ? nil : CarrierScore(CarrierSet(set), normalization: $0, access: .labels)
       }
     }
     carriers = own
+    markedClass = nil
     secret = sets.map { $0.1 }
     sealedTo = nil
   }
@@ -104,10 +110,13 @@ struct StressKeys {
     var progress = ScoringProgress(
       session, stage: ScoringProgress.nullModels, steps: nulls.count)
     return try nulls.map { null in
-      let values = try StressMark.values(
-        marks(null.normalization), of: null.model, session: session)
-      try progress.advance(keys: keys.count)
-      return values.compactMap { $0.flatMap { $0.isFinite ? $0 : nil } }
+      defer { try? progress.advance(keys: keys.count) }
+      do {
+        return try StressMark.values(marks(null.normalization), of: null.model, session: session)
+          .compactMap { $0 }
+      } catch WatermarkError.notFinite {
+        return []
+      }
     }.filter { $0.count == keys.count }
   }
 

@@ -61,8 +61,12 @@ struct StressRun {
     views = try StressRun.views(recipe, loaded.checkpoint, console)
     let environment = RemovalEnvironment(views: views, otherImages: others, seed: recipe.seed)
     let counts = keys.carriers?.countsPerClass ?? [0]
-    let registry = StressAttacks.registry(
-      carrierClass: counts.indices.max { counts[$0] < counts[$1] } ?? 0)
+    let markedClass = keys.markedClass ?? counts.indices.max { counts[$0] < counts[$1] } ?? 0
+    if keys.carriers == nil, keys.markedClass == nil {
+      console.note(
+        "note: the mark has no class; salun forgets class 0 unless its text names another")
+    }
+    let registry = StressAttacks.registry(carrierClass: markedClass)
     attacks = try recipe.names.map { try registry.attack($0, environment: environment) }
     for attack in attacks {
       for link in (attack as? RemovalChain)?.links ?? [attack] {

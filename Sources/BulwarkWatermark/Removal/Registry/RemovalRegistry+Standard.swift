@@ -52,6 +52,10 @@ extension RemovalRegistry {
       defaults: WeightShiftingOptions()
     ) { options, name, _ in try WeightShifting(options, name: name) }
     register(
+      "soften", summary: "flattens the probabilities; every first answer stays",
+      defaults: AnswerSofteningOptions()
+    ) { options, name, _ in try AnswerSoftening(options, name: name) }
+    register(
       "permute", summary: "permutes channels; every answer stays", defaults: [String: String]()
     ) { _, name, _ in FeaturePermutation(name: name) }
   }

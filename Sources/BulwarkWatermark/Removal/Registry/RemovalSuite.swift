@@ -45,5 +45,7 @@ public enum RemovalSuite: String, Sendable, Codable, CaseIterable {
   private static let tuning = ["ftll", "ftal", "rtll", "rtal", "ft_strong"]
   private static let weights =
     (1...9).map { "prune-0.\($0)" } + ["prune-global-0.5", "prune-global-0.8"]
-    + ["quantize-8", "quantize-6", "quantize-5", "quantize-4", "int8", "noise", "permute"]
+    + [
+      "quantize-8", "quantize-6", "quantize-5", "quantize-4", "int8", "noise", "soften", "permute",
+    ]
 }

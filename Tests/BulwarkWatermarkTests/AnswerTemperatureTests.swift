@@ -1,0 +1,87 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkTensor
+import BulwarkTraining
+import Foundation
+import Testing
+
+@testable import BulwarkWatermark
+
+@Suite("The temperature that answers are read at")
+struct AnswerTemperatureTests {
+  /// Random logits, and labels drawn from their softmax at a temperature.
+  private func answers(_ temperature: Double, count: Int = 3000) throws -> (Tensor, [Int]) {
+    let logits = try RandomKey(seed: 1).normal([count, 5]) * 4
+    let probabilities = try (logits / temperature).softmax(1).doubles()
+    let draws = try RandomKey(seed: 2).uniform([count]).doubles()
+    let labels = (0..<count).map { row in
+      var rest = draws[row]
+      return (0..<4).first { column in
+        rest -= probabilities[5 * row + column]
+        return rest < 0
+      } ?? 4
+    }
+    return (logits, labels)
+  }
+
+  @Test("It is the one that labels were drawn at", arguments: [0.7, 1, 3])
+  func fits(temperature: Double) throws {
+    let (logits, labels) = try answers(temperature)
+    let found = try AnswerTemperature.fitted(to: logits, labels: labels)
+    #expect(abs(found / temperature - 1) < 0.1, "\(found)")
+  }
+
+  @Test("It grows with the logits, whatever they were multiplied by or moved by for each image")
+  func scales() throws {
+    let (logits, labels) = try answers(2)
+    let plain = try AnswerTemperature.fitted(to: logits, labels: labels)
+    for factor in [1e-6, 0.01, 30] {
+      let scaled = try AnswerTemperature.fitted(to: logits * factor, labels: labels)
+      #expect(abs(scaled / (factor * plain) - 1) < 1e-3, "\(factor): \(scaled)")
+    }
+    let moved = try logits + RandomKey(seed: 3).normal([3000, 1])
+    #expect(abs(try AnswerTemperature.fitted(to: moved, labels: labels) / plain - 1) < 1e-3)
+  }
+
+  @Test("It exists where all answers are right, all alike, or no numbers")
+  func extremes() throws {
+    let labels = (0..<60).map { $0 % 5 }
+    let right = try Tensor(labels).oneHot(5).to(.float32) * 10
+    let found = try AnswerTemperature.fitted(to: right, labels: labels)
+    let confidence = exp(10 / found) / (exp(10 / found) + 4)
+    #expect(confidence > 0.95 && confidence < 0.999, "\(confidence)")
+    #expect(try AnswerTemperature.fitted(to: Tensor.ones([60, 5]), labels: labels) == 1)
+    #expect(try AnswerTemperature.fitted(to: right * Double.nan, labels: labels) == 1)
+  }
+
+  @Test(
+    "A thief who flattens or sharpens all probabilities changes no score", arguments: [1000, 0.02])
+  func softened(temperature: Double) throws {
+    let task = try TinyTask.shared.get()
+    let model = try task.unmarked(seed: 3)
+    let session = try TrainingSession(seed: 0)
+    let softened = try AnswerSoftening(AnswerSofteningOptions(temperature: temperature)).surrogate(
+      of: model, data: task.data, session: session)
+    let test = try #require(task.data.evaluator.test)
+    for scheme in [WatermarkScheme.zhangContent, .tilted, .coswm] {
+      let scores = try (0..<3).map {
+        try task.key(scheme, .small, index: $0).score(
+          normalization: task.data.normalization, access: .logits, probe: test)
+      }
+      let plain = try ScoreRow.values(scores, of: model, session: session)
+      let other = try ScoreRow.values(scores, of: softened, session: session)
+      for (a, b) in zip(plain, other) {
+        let (a, b) = (try #require(a), try #require(b))
+        #expect(abs(a - b) < 1e-3 * max(1, abs(a)), "\(scheme): \(a) became \(b)")
+      }
+    }
+    // As they come, probabilities are what the thief makes of them.
+    let raw = CarrierScore(
+      CarrierSet(test), normalization: task.data.normalization, access: .logits)
+    let (before, after) = (
+      try #require(try raw.score(model, session: session)),
+      try #require(try raw.score(softened, session: session))
+    )
+    #expect(abs(before - after) > 0.02)
+  }
+}
