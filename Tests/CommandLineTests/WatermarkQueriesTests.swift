@@ -28,6 +28,9 @@ struct WatermarkQueriesTests {
       ["watermark", "queries", "--out", queries, "--png", "--json", "--quiet"] + task + numbers
     ).outcome()
     #expect(asked.status == 0, "\(asked.stderr)")
+    // The owner's carriers are in there.
+    let mode = try FileManager.default.attributesOfItem(atPath: queries)[.posixPermissions]
+    #expect(mode as? Int == 0o700)
     let images = try DataSource.load(queries + "/queries.h5").train
     let pictures = try FileManager.default.contentsOfDirectory(atPath: queries + "/images")
     #expect(pictures.count == images.count)

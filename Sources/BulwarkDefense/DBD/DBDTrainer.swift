@@ -120,7 +120,8 @@ public final class DBDTrainer {
     if stage == .selfSupervision {
       if options.selfSupervision.enabled {
         try runSelfSupervision()
-        try measureFeatures()
+        // Features that nothing has trained say nothing, and looking at them costs a pass over all samples.
+        if options.selfSupervision.epochs > 0 { try measureFeatures() }
       }
       try enter(.head)
     }

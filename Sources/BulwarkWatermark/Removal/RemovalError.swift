@@ -37,6 +37,8 @@ public enum RemovalError: BulwarkError, Equatable {
       "\(attack) needs images that the owner did not train on, and there are none"
     case .notFinite(let attack, let epoch):
       "the loss of \(attack) became infinite or not a number in epoch \(epoch + 1)"
+    case .answersNotFinite(StressReport.untouched):
+      "the answers of the stolen model itself are infinite or not a number"
     case .answersNotFinite(let attack):
       "the answers of the model after \(attack) are infinite or not a number"
     case .notFresh(let names):
@@ -56,6 +58,7 @@ public enum RemovalError: BulwarkError, Equatable {
       "put it last (\(next)+\(attack)), or simulate the integers with quantize"
     case .otherImagesMissing: "give them with --other-data, or leave the attack out"
     case .notFinite: "use a smaller learning rate"
+    case .answersNotFinite(StressReport.untouched): "give a model whose training did not diverge"
     case .answersNotFinite: "use a milder attack"
     case .notFresh: "use another seed"
     case .images: "give other images"

@@ -35,6 +35,12 @@ struct WatermarkQueriesJob {
     ]
     if !options.dryRun {
       let file = out + "/queries.h5"
+      // The owner's carriers are among the queries: whoever sees them can prepare a model for them.
+      let isNew = !FileManager.default.fileExists(atPath: out)
+      try OutputFile.makeFolder(out)
+      if isNew {
+        try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: out)
+      }
       if png {
         try OutputFile.makeFolder(out + "/images")
         for index in 0..<queries.count {
@@ -45,7 +51,6 @@ struct WatermarkQueriesJob {
         console.clearProgress()
         result.outputs["pictures"] = .string(out + "/images")
       }
-      try OutputFile.makeFolder(out)
       // Last: where it is, all pictures are.
       try DataBundle(train: queries, test: nil, kind: .hdf5, path: file, indexSets: [:])
         .write(to: file, overwrite: options.force)
