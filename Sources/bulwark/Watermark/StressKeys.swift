@@ -35,7 +35,11 @@ struct StressKeys {
   /// Reads what the recipe names.
   ///
   /// - Throws: `ToolError` or `WatermarkError` when keys and images do not fit each other.
-  init(_ recipe: StressRecipe, train: ImageDataset, probe: ImageDataset, console: Console) throws {
+  init(_ recipe: StressRecipe, train: ImageDataset, probe all: ImageDataset, console: Console)
+    throws
+  {
+    // One sample for all keys: a sample of the sample is itself.
+    let probe = try SignalScore.sample(of: all)
     guard recipe.key.isEmpty else {
       guard FileManager.default.fileExists(atPath: recipe.key) else {
         throw ToolError.missing(recipe.key, what: "key file")
@@ -76,7 +80,7 @@ struct StressKeys {
       Key(name: name, contents: try set.fingerprint) {
         CarrierScore(
           CarrierSet(set), normalization: $0, access: recipe.evidence.access,
-          probe: try SignalScore.sample(of: probe))
+          probe: probe)
       } counted: {
         recipe.evidence.access == .labels
           ? nil : CarrierScore(CarrierSet(set), normalization: $0, access: .labels)
@@ -110,13 +114,14 @@ struct StressKeys {
     var progress = ScoringProgress(
       session, stage: ScoringProgress.nullModels, steps: nulls.count)
     return try nulls.map { null in
-      defer { try? progress.advance(keys: keys.count) }
+      var values: [Double?] = []
       do {
-        return try StressMark.values(marks(null.normalization), of: null.model, session: session)
-          .compactMap { $0 }
+        values = try StressMark.values(marks(null.normalization), of: null.model, session: session)
       } catch WatermarkError.notFinite {
-        return []
+        // No row: it says nothing.
       }
+      try progress.advance(keys: keys.count)
+      return values.compactMap { $0 }
     }.filter { $0.count == keys.count }
   }
 

@@ -165,10 +165,10 @@ public struct StressSuite {
     return row
   }
 
-  /// What must be equal for a kept row to count.
   /// To be raised with every change after which equal attacks give other numbers.
   private static let revision = 2
 
+  /// What must be equal for a kept row to count.
   private func identity(
     of attack: any RemovalAttack, _ digest: String, _ data: TrainingData, _ session: TrainingSession
   ) throws -> String {
