@@ -45,6 +45,30 @@ struct EvidenceTests {
     #expect(RankTest(observed: 1, foreign: [1, 1], nulls: [[1, 1, 1]]).p == 1)
   }
 
+  @Test(
+    "A suspect that spreads more, or less, over foreign keys than every null model is warned of")
+  func spread() {
+    func report(_ foreign: [Double]) -> VerificationReport {
+      let rank = RankTest(
+        observed: 0.5, foreign: foreign, nulls: [[0.2, 0.4, 0.5, 0.6], [0.2, 0.3, 0.5, 0.7]])
+      return VerificationReport(
+        scheme: .adi, owner: "", access: .logits, level: 0.1, commitments: 1, metric: "", count: 1,
+        isCommitted: true, isDrawn: true, rank: rank, counted: nil, cleanAccuracy: 1,
+        cleanImages: 1, classShares: [])
+    }
+    // The null models deviate by 0.1 and 0.2, whatever they say under the owner's key.
+    for (foreign, isOutside) in [
+      ([0.5, 0.5, 0.5], true), ([0.45, 0.5, 0.55], true), ([0.35, 0.5, 0.65], false),
+      ([0.65, 0.8, 0.95], false), ([0.2, 0.5, 0.8], true),
+    ] {
+      let report = report(foreign)
+      #expect(report.rank?.isSpreadOutside == isOutside, "\(foreign)")
+      #expect(report.warnings.count == (isOutside ? 1 : 0), "\(foreign)")
+    }
+    #expect(report([0.2, 0.5, 0.8]).warnings.first?.contains("0.3") == true)
+    #expect(!RankTest(observed: 0.5, foreign: [0.1], nulls: [[0.2, 0.4]]).isSpreadOutside)
+  }
+
   @Test("What is no number counts against the owner, and a suspect without numbers is refused")
   func notANumber() throws {
     let broken = RankTest(observed: .nan, foreign: [0.1, 0.2], nulls: [[0.2, 0.1, 0.1]])
@@ -63,7 +87,7 @@ struct EvidenceTests {
     let score = try task.key(.zhangContent, .small).score(
       normalization: task.data.normalization, access: .logits, probe: task.data.train)
     #expect(throws: WatermarkError.notFinite("the carrier_probability of a model")) {
-      try ScoreRow.values([score], of: diverged, session: TrainingSession(seed: 0))
+      try ScoreRow(of: diverged, session: TrainingSession(seed: 0)).values([score])
     }
   }
 
