@@ -54,6 +54,36 @@ struct AnswerTemperatureTests {
     #expect(try AnswerTemperature.fitted(to: right * Double.nan, labels: labels) == 1)
   }
 
+  @Test("A model is asked for its temperature once, however many keys are read")
+  func fittedOnce() throws {
+    let task = try TinyTask.shared.get()
+    let model = try task.unmarked(seed: 3)
+    let session = try TrainingSession(seed: 0)
+    let test = try #require(task.data.evaluator.test)
+    let scores = try [SuspectAccess.labels, .logits].map { access in
+      try (0..<4).map {
+        try task.key(.zhangContent, .small, index: $0).score(
+          normalization: task.data.normalization, access: access, probe: test)
+      }
+    }
+    var asked: [Int] = []
+    let row = ScoreRow { images in
+      asked.append(images.count)
+      return try model.logits(of: images, task.data.normalization, session: session)
+    }
+    let apart = try scores[1].map { try row.values([$0])[0] }
+    #expect(asked.count == 5 && asked[0] == test.count)
+    let together = try ScoreRow(of: model, session: session).values(scores[1])
+    for (one, other) in zip(apart, together) {
+      #expect(abs(try #require(one) - #require(other)) < 1e-6)
+    }
+    // Counted answers have no temperature, and take none from the others.
+    _ = try row.values(scores[0])
+    #expect(asked.count == 6)
+    #expect(
+      try row.values(scores[0]) == ScoreRow(of: model, session: session).values(scores[0]))
+  }
+
   @Test(
     "A thief who flattens or sharpens all probabilities changes no score", arguments: [1000, 0.02])
   func softened(temperature: Double) throws {
@@ -68,8 +98,8 @@ struct AnswerTemperatureTests {
         try task.key(scheme, .small, index: $0).score(
           normalization: task.data.normalization, access: .logits, probe: test)
       }
-      let plain = try ScoreRow.values(scores, of: model, session: session)
-      let other = try ScoreRow.values(scores, of: softened, session: session)
+      let plain = try ScoreRow(of: model, session: session).values(scores)
+      let other = try ScoreRow(of: softened, session: session).values(scores)
       for (a, b) in zip(plain, other) {
         let (a, b) = (try #require(a), try #require(b))
         #expect(abs(a - b) < 1e-3 * max(1, abs(a)), "\(scheme): \(a) became \(b)")

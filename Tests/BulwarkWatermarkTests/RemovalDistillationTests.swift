@@ -154,6 +154,39 @@ struct RemovalDistillationTests {
     #expect(environment.answers.passes == 4)
   }
 
+  @Test(
+    "A student of evened images is asked about evened images; its teacher may see the images as they were"
+  )
+  func servedEvened() throws {
+    let stolen = try StolenModel.shared.get()
+    let test = try #require(stolen.data.evaluator.test)
+    func served(_ text: String) throws -> String {
+      let attack = try #require(try stolen.attack(text) as? any DescribedRemovalAttack)
+      return try attack.served(test, data: stolen.data).fingerprint
+    }
+    let evened = try EvenShading(of: stolen.data.train, order: 2)(test).fingerprint
+    #expect(try served("distillation-half-even") == evened)
+    #expect(try served("distillation-half-even-original+ftal:epochs=1") == evened)
+    for text in ["distillation-half", "prune-0.5"] {
+      #expect(try served(text) == test.fingerprint, "\(text)")
+    }
+    let shared = stolen.environment
+    func student(_ text: String) throws -> ImageClassifier {
+      try RemovalRegistry.standard.attack(
+        text + ":epochs=1,views=1,batch_size=100", environment: shared
+      ).surrogate(of: stolen.model(), data: stolen.data, session: TrainingSession(seed: 3))
+    }
+    _ = try student("distillation-half")
+    let original = try weightBytes(student("distillation-half-even-original"))
+    // The answers are those that the plain attack asked for.
+    #expect(shared.answers.passes == 1)
+    #expect(try weightBytes(student("distillation-half-even")) != original)
+    #expect(shared.answers.passes == 2)
+    #expect(throws: RecipeError.self) {
+      try stolen.attack("distillation:even_shading=2,ask_evened=false,ask=live")
+    }
+  }
+
   @Test("Images that differ by their coarse shading alone become one; detail stays")
   func evenShading() throws {
     let (height, width) = (12, 16)
@@ -175,7 +208,7 @@ struct RemovalDistillationTests {
     let images = try ImageDataset(
       images: Tensor(lights.flatMap { picture($0) }, shape: [3, 1, height, width]),
       labels: [0, 1, 0], classNames: ["a", "b"])
-    let evened = try EvenShading(height: height, width: width, order: 2)(images)
+    let evened = try EvenShading(of: images, order: 2)(images)
     #expect(evened.labels == images.labels)
     let mean = picture((2, 2, 5, 3)).map(Double.init)
     let values = try evened.images.to(.float32).doubles()
@@ -183,12 +216,15 @@ struct RemovalDistillationTests {
       #expect(abs(value - mean[index % mean.count]) <= 1.5)
     }
     // Fields with two half waves stay with order 1, and one image alone is its own mean.
-    let first = try EvenShading(height: height, width: width, order: 1)(images)
+    let first = try EvenShading(of: images, order: 1)(images)
     let left = try first.images.to(.float32).doubles()
     #expect(zip(left, values).contains { abs($0 - $1) > 10 })
     let alone = try images.subset([1])
-    let same = try EvenShading(height: height, width: width, order: 2)(alone)
+    let same = try EvenShading(of: alone, order: 2)(alone)
     #expect(try same.fingerprint == alone.fingerprint)
+    // Others get the same mean, each by itself: what is asked later needs no company.
+    let other = try EvenShading(of: images, order: 2)(alone)
+    #expect(try other.fingerprint == evened.subset([1]).fingerprint)
   }
 
   @Test("A kept answer is the teacher's own on the very view that the student sees")

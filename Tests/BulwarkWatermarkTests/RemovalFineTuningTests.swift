@@ -133,8 +133,17 @@ struct RemovalFineTuningTests {
     #expect(before < (try stolen.accuracy(stolen.model())) - 0.2)
     let trained = try stolen.surrogate(
       "adversarial:epochs=4,batch_size=20,learning_rate=0.02,epsilon=0.1,step_size=0.03,"
-        + "iterations=5")
+        + "iterations=5,moved_share=1")
     #expect(try robustness(trained) > before + 0.1)
+    // 0.4 of seven, rounded up: three images move, the others keep every bit.
+    let part = try AdversarialFineTuning(
+      AdversarialFineTuningOptions(stepSize: 0.03, iterations: 1, movedShare: 0.4))
+    let seven = try image.narrow(0, start: 0, length: 7)
+    let mixed = try part.mixed(
+      seven, labels.narrow(0, start: 0, length: 7), stolen.model(), stolen.data.normalization,
+      session)
+    let distances = try (mixed - seven).abs().reshape([7, -1]).sum([1]).doubles()
+    #expect(distances.prefix(3).allSatisfy { $0 > 0 } && distances.suffix(4).allSatisfy { $0 == 0 })
   }
 
   @Test("Fine-pruning cuts the idlest channels off and keeps them off while it trains")

@@ -78,7 +78,8 @@ struct RemovalRegistryTests {
       "prune:share=2",
       "quantize:bits=0", "int8:images=0", "int8+ftal", "prune-0.5+int8+quantize-4",
       "noise:strength=-1", "ftal:image_share=0", "ftal:momentum=1",
-      "ftal:learning_rate=much", "fine_pruning:share=1", "adversarial:iterations=0", "",
+      "ftal:learning_rate=much", "fine_pruning:share=1", "adversarial:iterations=0",
+      "adversarial:moved_share=0", "",
     ])
   func refused(text: String) {
     let error = #expect(throws: (any Error).self) { try registry.attack(text) }

@@ -98,6 +98,69 @@ struct RemovalStressTests {
     #expect(student.own?.isShown(level: 0.2) == false)
   }
 
+  @Test(
+    "A student loses what unmarked networks of its own architecture have, and not what it lacks in size"
+  )
+  func smallerStudents() throws {
+    let stolen = try StolenModel.shared.get()
+    let own = try stolen.model().architecture
+    func student(_ accuracies: [Double]) throws -> StressReport.Row {
+      let attack = try stolen.attack("distillation-half:epochs=1,batch_size=50")
+      return try run(
+        StressSuite(
+          attacks: [attack],
+          marks: [
+            StressMark("own", role: .own, score: stolen.score(stolen.carriers), contents: "")
+          ], margin: 0.05,
+          nulls: [
+            NullScores(own, scores: [[0]], accuracies: [0]),
+            NullScores(Self.half, scores: [[0]], accuracies: accuracies),
+          ])
+      ).rows[1]
+    }
+    let stolenAccuracy = try stolen.accuracy(stolen.model())
+    let unknown = try student([])
+    #expect(unknown.expectedAccuracy == stolenAccuracy && unknown.losesTooMuch)
+    // The median of an even number is between the middle ones.
+    let known = try student([unknown.accuracy + 0.06, 0, unknown.accuracy + 0.02, 1])
+    #expect(abs(known.expectedAccuracy - (unknown.accuracy + 0.04)) < 1e-12)
+    #expect(!known.losesTooMuch)
+    #expect(try student([unknown.accuracy + 0.06]).losesTooMuch)
+    // Null models that do better than the stolen model ask for no more than it has.
+    #expect(try student([1]).expectedAccuracy == stolenAccuracy)
+  }
+
+  /// Serves the stolen model behind a wall.
+  private struct Wall: DescribedRemovalAttack {
+    let name = "wall"
+    let settings = JSONValue.null
+    let remark = ""
+
+    func surrogate(
+      of model: ImageClassifier, data: TrainingData, session: TrainingSession
+    ) throws -> ImageClassifier { model }
+
+    func served(_ images: ImageDataset, data: TrainingData) throws -> ImageDataset {
+      try images.replacingImages(Tensor.zeros(images.images.shape).to(.uint8))
+    }
+  }
+
+  @Test(
+    "What a thief does to images before his model sees them is done to test images and carriers")
+  func served() throws {
+    let stolen = try StolenModel.shared.get()
+    let own = StressMark("own", role: .own, score: stolen.score(stolen.carriers), contents: "")
+    let report = try run(StressSuite(attacks: [Wall()], marks: [own], margin: 1))
+    let row = report.rows[1]
+    // Every image is the same to it.
+    let answer = try #require(row.classShares.firstIndex(of: 1))
+    let test = try #require(stolen.data.evaluator.test)
+    #expect(row.accuracy == Double(test.labels.count { $0 == answer }) / Double(test.count))
+    let hits = stolen.carriers.labels.count { $0 == answer }
+    #expect(abs(try #require(row.own?.value) - Double(hits) / 24) < 1e-6)
+    #expect(report.rows[0].own?.value == 1)
+  }
+
   @Test("Attacks say beforehand which architecture their surrogate has")
   func architectures() throws {
     let stolen = try StolenModel.shared.get()

@@ -21,6 +21,7 @@ struct ScoreTable {
     var values = accesses.reduce(into: [SuspectAccess: [[Double]]]()) {
       $0[$1] = models.map { _ in [] }
     }
+    let rows = models.map { ScoreRow(of: $0, session: session) }
     for start in stride(from: 0, to: count, by: 64) {
       let keys = try (start..<min(count, start + 64)).map {
         try owner(base.foreign(.published(purpose, $0), material: task.data.train))
@@ -35,9 +36,8 @@ struct ScoreTable {
           return try key.score(
             normalization: task.data.normalization, access: access, probe: task.data.train)
         }
-        for (place, model) in models.enumerated() {
-          let row = try ScoreRow.values(scores, of: model, session: session)
-          values[access]?[place] += try row.map { try #require($0) }
+        for (place, row) in rows.enumerated() {
+          values[access]?[place] += try row.values(scores).map { try #require($0) }
         }
       }
     }

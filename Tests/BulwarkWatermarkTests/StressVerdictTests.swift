@@ -12,7 +12,7 @@ struct StressVerdictTests {
   ) -> StressReport.Row {
     StressReport.Row(
       attack: attack, settings: .null, remark: "", architecture: Self.architecture, accuracy: 0.9,
-      accuracyChange: 0, losesTooMuch: losesTooMuch,
+      accuracyChange: 0, expectedAccuracy: 0.9, losesTooMuch: losesTooMuch,
       readings: [
         StressReport.Reading(
           key: "own", role: .own, score: "carrier_probability", value: 0.5, pValue: p,

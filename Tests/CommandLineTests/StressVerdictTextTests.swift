@@ -13,7 +13,7 @@ struct StressVerdictTextTests {
   ) -> StressReport.Row {
     StressReport.Row(
       attack: attack, settings: .null, remark: "", architecture: Self.architecture, accuracy: 0.9,
-      accuracyChange: 0, losesTooMuch: losesTooMuch,
+      accuracyChange: 0, expectedAccuracy: 0.9, losesTooMuch: losesTooMuch,
       readings: [
         StressReport.Reading(
           key: "own", role: .own, score: "carrier_probability", value: value, pValue: p,

@@ -1,5 +1,7 @@
+import BulwarkData
 import BulwarkNN
 import BulwarkStore
+import BulwarkTraining
 
 /// An attack that can say what it does, for the record beside its numbers.
 public protocol DescribedRemovalAttack: RemovalAttack {
@@ -15,6 +17,14 @@ public protocol DescribedRemovalAttack: RemovalAttack {
   /// Whether no attack can work on its surrogate and no checkpoint hold it: it computes otherwise than its
   /// weights say.
   var endsChain: Bool { get }
+  /// Images as whoever serves the surrogate shows them to it.
+  ///
+  /// - Parameters:
+  ///   - images: what the surrogate is asked about: test images, carriers.
+  ///   - data: the attacker's.
+  /// - Returns: as many images with the same labels; `images` for attacks that serve the bare network.
+  /// - Throws: `DataError`; `TensorError`.
+  func served(_ images: ImageDataset, data: TrainingData) throws -> ImageDataset
   /// The architecture of its surrogate, known before any work: null models of it can be trained first.
   ///
   /// - Parameters:
@@ -32,6 +42,8 @@ extension DescribedRemovalAttack {
   public var resetsLastLayer: Bool { false }
   /// Others can follow.
   public var endsChain: Bool { false }
+  /// The bare network is served.
+  public func served(_ images: ImageDataset, data: TrainingData) throws -> ImageDataset { images }
   /// The network is kept.
   public func surrogateArchitecture(of model: Architecture, side: Int) throws -> Architecture {
     model

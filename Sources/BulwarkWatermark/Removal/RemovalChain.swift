@@ -1,3 +1,4 @@
+import BulwarkData
 import BulwarkNN
 import BulwarkStore
 import BulwarkTensor
@@ -47,6 +48,13 @@ public struct RemovalChain: ResumableRemovalAttack, DescribedRemovalAttack {
 
   /// Whether the last link does.
   public var endsChain: Bool { (links.last as? any DescribedRemovalAttack)?.endsChain == true }
+
+  /// As every link would, the last one first: its surrogate stands behind what the links before it built.
+  public func served(_ images: ImageDataset, data: TrainingData) throws -> ImageDataset {
+    try links.reduce(images) { current, link in
+      try (link as? any DescribedRemovalAttack)?.served(current, data: data) ?? current
+    }
+  }
 
   /// That of the last link.
   public func surrogateArchitecture(of model: Architecture, side: Int) throws -> Architecture {

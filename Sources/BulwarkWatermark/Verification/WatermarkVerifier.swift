@@ -80,12 +80,13 @@ public struct WatermarkVerifier {
     _ models: [ImageClassifier], keys: Int, _ session: TrainingSession,
     _ score: (Int) throws -> any WatermarkScore
   ) throws -> [[Double]] {
+    let asked = models.map { ScoreRow(of: $0, session: session) }
     var rows = models.map { _ in [Double]() }
     var progress = ScoringProgress(
       session, stage: ScoringProgress.nullModels, steps: turns(keys: keys) * models.count)
     try inTurns(keys: keys, score) { scores in
-      for (place, model) in models.enumerated() {
-        rows[place] += try ScoreRow.values(scores, of: model, session: session).compactMap { $0 }
+      for (place, row) in asked.enumerated() {
+        rows[place] += try row.values(scores).compactMap { $0 }
         try progress.advance(keys: scores.count)
       }
     }
@@ -95,13 +96,13 @@ public struct WatermarkVerifier {
   /// The row of a suspect; nil where it has no place for the mark.
   private static func row(
     keys: Int, _ session: TrainingSession, _ score: (Int) throws -> any WatermarkScore,
-    _ values: ([any WatermarkScore]) throws -> [Double?]
+    _ asked: ScoreRow
   ) throws -> [Double]? {
     var row: [Double] = []
     var progress = ScoringProgress(
       session, stage: ScoringProgress.suspect, steps: turns(keys: keys))
     try inTurns(keys: keys, score) { scores in
-      row += try values(scores).compactMap { $0 }
+      row += try asked.values(scores).compactMap { $0 }
       try progress.advance(keys: scores.count)
     }
     return row.count == keys + 1 ? row : nil
@@ -135,8 +136,8 @@ public struct WatermarkVerifier {
     let normalize = normalization ?? data.normalization
     return try report(
       normalize, probe: probe,
-      predictions: suspect.predictions(of: probe, normalize, session: session)
-    ) { try ScoreRow.values($0, of: suspect, session: session) }
+      predictions: suspect.predictions(of: probe, normalize, session: session),
+      ScoreRow(of: suspect, session: session))
   }
 
   /// Tests a suspect that is only served, by its answers to a query set.
@@ -157,9 +158,8 @@ public struct WatermarkVerifier {
         "the suspect answered labels, but probabilities are needed (evidence.access)")
     }
     let predicted = try suspect.answers(to: sample).argmax(1).integers()
-    return try report(data.normalization, probe: sample, predictions: predicted) {
-      try ScoreRow.values($0, answers: suspect.answers)
-    }
+    return try report(
+      data.normalization, probe: sample, predictions: predicted, ScoreRow(asking: suspect.answers))
   }
 
   /// Everything that is told of a suspect.
@@ -168,17 +168,17 @@ public struct WatermarkVerifier {
   ///   - normalize: the suspect's.
   ///   - probe: ordinary images.
   ///   - predicted: the suspect's first answers to them.
-  ///   - values: scores of the suspect.
+  ///   - asked: the suspect's scores.
   /// - Returns: the evidence and the verdict.
-  /// - Throws: what `values` throws; `WatermarkError.noImages`; `TensorError`.
+  /// - Throws: what asking throws; `WatermarkError.noImages`; `TensorError`.
   private func report(
     _ normalize: Normalize, probe: ImageDataset, predictions predicted: [Int],
-    _ values: ([any WatermarkScore]) throws -> [Double?]
+    _ asked: ScoreRow
   ) throws -> VerificationReport {
     func score(_ number: Int) throws -> any WatermarkScore {
       try Self.score(number, key, data.train, normalize, options.access, sample)
     }
-    let row = try Self.row(keys: options.allKeys, session, score, values)
+    let row = try Self.row(keys: options.allKeys, session, score, asked)
     let own = try score(0)
     var shares = [Double](repeating: 0, count: key.classes)
     for label in predicted { shares[label] += 1 / Double(predicted.count) }
@@ -194,16 +194,18 @@ public struct WatermarkVerifier {
             observed: $0[0], foreign: Array($0[1...options.foreignKeys]),
             further: Array($0.dropFirst(options.foreignKeys + 1)), nulls: nulls)
         },
-      counted: try counted(normalize, values), cleanAccuracy: Double(right) / Double(probe.count),
+      counted: try counted(normalize, asked), cleanAccuracy: Double(right) / Double(probe.count),
       cleanImages: probe.count, classShares: shares)
   }
 
   /// Hits and, where they are independent whatever the owner did, their exact tail; nil for signals.
-  private func counted(
-    _ normalization: Normalize, _ values: ([any WatermarkScore]) throws -> [Double?]
-  ) throws -> VerificationReport.Counted? {
+  private func counted(_ normalization: Normalize, _ asked: ScoreRow) throws
+    -> VerificationReport.Counted?
+  {
     let score = try key.score(normalization: normalization, access: .labels, probe: sample)
-    guard !(score is SignalScore), let share = try values([score]).first ?? nil else { return nil }
+    guard !(score is SignalScore), let share = try asked.values([score]).first ?? nil else {
+      return nil
+    }
     let hits = Int((share * Double(score.count)).rounded())
     var counted = VerificationReport.Counted(hits: hits, count: score.count)
     switch score.chance {

@@ -49,8 +49,9 @@ struct ClassUnlearningOptions: Hashable, Sendable, Codable {
 /// SalUn (Fan et al., ICLR 2024) turned against a watermark: random labels for a part of the class that
 /// carriers are said to be of, true labels for everything else, salient weights only.
 ///
-/// The attacker guesses the class; the tool takes the one that most carriers have, which is the worst
-/// case for the owner. Half of the class is kept by default, or its accuracy would go too.
+/// The attacker guesses the class; the tool takes the one that most carriers have. Carriers of other labels are
+/// spared: against a mark of several labels the attack is a chain, `salun:label=3+salun:label=5`. Half of the
+/// class is kept by default, or its accuracy would go too.
 struct ClassUnlearning: ResumableRemovalAttack, DescribedRemovalAttack {
   let name: String
   let options: ClassUnlearningOptions

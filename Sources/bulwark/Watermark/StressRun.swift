@@ -144,7 +144,9 @@ struct StressRun {
     }
     return try wanted.map { surrogates, models in
       if let same = known[models] {
-        return NullScores(surrogates, models: models, scores: same.scores, failure: same.failure)
+        return NullScores(
+          surrogates, models: models, scores: same.scores, accuracies: same.accuracies,
+          failure: same.failure)
       }
       let found = try nullScores(surrogates, models, session)
       known[models] = found
@@ -159,10 +161,15 @@ struct StressRun {
     do {
       let trained = recipe.nulls.count > 0 ? try population(models).models(session) : []
       let given = nullModels.filter { $0.model.architecture == models }
-      let scores = try keys.scores(
-        trained.map { ($0, loaded.normalization) } + given.map { ($0.model, $0.normalization) },
-        session)
-      return NullScores(surrogates, models: models, scores: scores)
+      let nulls =
+        trained.map { (model: $0, normalization: loaded.normalization) }
+        + given.map { (model: $0.model, normalization: $0.normalization) }
+      let scores = try keys.scores(nulls, session)
+      return NullScores(
+        surrogates, models: models, scores: scores,
+        accuracies: try nulls.map {
+          try accuracy(of: $0.model, $0.normalization, session)
+        })
     } catch let error as any BulwarkError
       where error.category == .failure && surrogates != loaded.model.architecture
     {
@@ -171,6 +178,15 @@ struct StressRun {
           + "are not judged: \(error.summary)")
       return NullScores(surrogates, models: models, scores: [], failure: error.summary)
     }
+  }
+
+  /// Share of the test images that a model answers rightly.
+  private func accuracy(
+    of model: ImageClassifier, _ normalization: Normalize, _ session: TrainingSession
+  ) throws -> Double {
+    guard let test = data.evaluator.test else { return 0 }
+    let answers = try model.predictions(of: test, normalization, session: session)
+    return Double(zip(answers, test.labels).count { $0 == $1 }) / Double(max(test.count, 1))
   }
 
   /// Images that the owner did not train on, checked to be others; nil where none are asked for.

@@ -44,7 +44,11 @@ public struct Distillation: ResumableRemovalAttack, DescribedRemovalAttack {
       case .plain: "asked once without random views, which the student sees all the same"
       case .live: "asked at every step, on the student's random view"
       }
-    let shading = options.evenShading > 0 ? "; images shaded alike" : ""
+    let shading =
+      options.evenShading == 0
+      ? ""
+      : "; all images shaded alike before the student sees them"
+        + (options.askEvened ? "" : ", the teacher asked about them as they were")
     return "fresh student (checked); teacher \(answers)\(shading)"
   }
 
@@ -56,19 +60,28 @@ public struct Distillation: ResumableRemovalAttack, DescribedRemovalAttack {
     try options.student(of: model, side: side)
   }
 
+  /// Images as the student is shown them: shaded as those that it learned from.
+  public func served(_ images: ImageDataset, data: TrainingData) throws -> ImageDataset {
+    guard options.evenShading > 0 else { return images }
+    let own = try environment.images(data, options.training, attack: name)
+    return try options.shading(of: own)?(images) ?? images
+  }
+
   /// Trains a fresh student, or finishes one.
   public func surrogate(
     of model: ImageClassifier, data: TrainingData, session: TrainingSession,
     resuming checkpoint: Checkpoint?
   ) throws -> ImageClassifier {
-    let images = try options.evened(environment.images(data, options.training, attack: name))
+    let given = try environment.images(data, options.training, attack: name)
+    let images = try options.shading(of: given)?(given) ?? given
     let architecture = try surrogateArchitecture(
       of: model.architecture, side: min(images.height, images.width))
     let student = try FreshStudent.make(
       architecture, for: model, key: session.key, device: session.device)
     let digest = try model.weightDigest()
     let teaching = try Teaching(
-      self, model, digest, images, data.normalization, environment, session)
+      self, model, digest, asked: options.askEvened ? images : given, data.normalization,
+      environment, session)
     let loss = DistillationLoss(
       temperature: options.temperature, alpha: options.alpha,
       scalesByTemperature: options.temperatureSquared, usesHardLabels: options.labels == .hard)
@@ -107,8 +120,9 @@ private final class Teaching {
   private var tables: [Tensor] = []
 
   init(
-    _ attack: Distillation, _ teacher: ImageClassifier, _ digest: String, _ images: ImageDataset,
-    _ normalization: Normalize, _ environment: RemovalEnvironment, _ session: TrainingSession
+    _ attack: Distillation, _ teacher: ImageClassifier, _ digest: String,
+    asked images: ImageDataset, _ normalization: Normalize, _ environment: RemovalEnvironment,
+    _ session: TrainingSession
   ) throws {
     self.teacher = teacher
     self.normalization = normalization

@@ -27,9 +27,12 @@ public struct DistillationOptions: Hashable, Sendable, Codable {
   /// Strength of random brightness, contrast and saturation in the views, from 0 for none; each factor is
   /// uniform in 1 ± strength. A thief's answer to marks that hang on how images are lit.
   public var jitter: Double
-  /// Half waves in each direction up to which the thief's images are all shaded alike, before the stolen model
-  /// is asked about them (`EvenShading`); 0 leaves them as they are.
+  /// Half waves in each direction up to which all images that the student sees are shaded alike, those included
+  /// that it is asked about later (`EvenShading`); 0 leaves them as they are.
   public var evenShading: Int
+  /// Whether the stolen model is asked about the evened images, too, or else about the images as they were: then
+  /// its answers are better, and what they owe to the shading is noise to the student.
+  public var askEvened: Bool
 
   /// What is imitated.
   public enum Labels: String, Sendable, Codable, CaseIterable {
@@ -57,7 +60,8 @@ public struct DistillationOptions: Hashable, Sendable, Codable {
       schedule: .cosine),
     temperature: Double = 4, alpha: Double = 1, temperatureSquared: Bool = true,
     labels: Labels = .soft, family: String = "same", width: Int = 0, widthShare: Double = 1,
-    ask: Ask = .views, views: Int = 8, jitter: Double = 0, evenShading: Int = 0
+    ask: Ask = .views, views: Int = 8, jitter: Double = 0, evenShading: Int = 0,
+    askEvened: Bool = true
   ) {
     self.training = training
     self.temperature = temperature
@@ -71,6 +75,7 @@ public struct DistillationOptions: Hashable, Sendable, Codable {
     self.views = views
     self.jitter = jitter
     self.evenShading = evenShading
+    self.askEvened = askEvened
   }
 
   /// The student's architecture.
@@ -105,12 +110,11 @@ public struct DistillationOptions: Hashable, Sendable, Codable {
       brightness: jitter, contrast: jitter, saturation: jitter, hue: 0, probability: 1)
   }
 
-  /// The thief's images as the stolen model is asked about them; a copy where their shading is evened out.
+  /// The shading that all images get; nil where they stay as they are.
   ///
-  /// - Throws: `DataError`; `TensorError`.
-  func evened(_ images: ImageDataset) throws -> ImageDataset {
-    guard evenShading > 0 else { return images }
-    return try EvenShading(height: images.height, width: images.width, order: evenShading)(images)
+  /// - Throws: `TensorError`.
+  func shading(of images: ImageDataset) throws -> EvenShading? {
+    evenShading > 0 ? try EvenShading(of: images, order: evenShading) : nil
   }
 
   /// Checks what would otherwise go wrong deep inside a run.
@@ -130,6 +134,9 @@ public struct DistillationOptions: Hashable, Sendable, Codable {
       jitter == 0 || training.augment, "jitter",
       "0 with augment=false, which leaves random views out", jitter)
     try check.whole("even_shading", evenShading, in: 0...64)
+    try check.require(
+      askEvened || ask != .live, "ask_evened",
+      "true with ask=live, which asks about what the student sees", askEvened)
     _ = try student(of: Architecture(.smallCNN, classes: 2), side: 32)
   }
 }

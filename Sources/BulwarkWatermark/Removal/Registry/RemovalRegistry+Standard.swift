@@ -67,7 +67,9 @@ extension RemovalRegistry {
       ("half-t1", half + ",temperature=1"), ("half-t20", half + ",temperature=20"),
       ("half-hard", half + ",labels=hard"), ("half-disjoint", half + ",images=other"),
       ("half-fewer", half + ",image_share=0.2,epochs=60"), ("half-jitter", half + ",jitter=0.4"),
+      ("half-jitter-plain", half + ",jitter=0.4,ask=plain"),
       ("half-even", half + ",even_shading=2"),
+      ("half-even-original", half + ",even_shading=2,ask_evened=false"),
       ("other-architecture", "distillation:family=other"),
     ]
     for (name, text) in distillations { addPreset("distillation-\(name)", text) }

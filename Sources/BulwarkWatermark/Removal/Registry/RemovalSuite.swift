@@ -21,8 +21,9 @@ public enum RemovalSuite: String, Sendable, Codable, CaseIterable {
         "distillation-half", "distillation-half-t1", "distillation-half-t20",
         "distillation-half-hard",
       ] + disjoint + [
-        "distillation-half-fewer", "distillation-half-jitter", "distillation-half-even",
-        "distillation-same", "distillation-other-architecture",
+        "distillation-half-fewer", "distillation-half-jitter", "distillation-half-jitter-plain",
+        "distillation-half-even", "distillation-half-even-original", "distillation-same",
+        "distillation-other-architecture",
       ] + Self.tuning + ["fine_pruning:share=0.9,epochs=3"] + Self.weights + [
         "label_smoothing:epochs=3", "adversarial-short", "l2:epochs=3+ftal:epochs=2",
         "shift+ftal:epochs=3", "prune-0.5+ftal:epochs=2", "quantize-5+ftal:epochs=1",
@@ -30,8 +31,8 @@ public enum RemovalSuite: String, Sendable, Codable, CaseIterable {
     case .paper:
       let long = "epochs=60,batch_size=64,schedule=fifths"
       return [
-        "half", "half-t1", "half-t20", "half-hard", "half-jitter", "half-even", "same",
-        "other-architecture",
+        "half", "half-t1", "half-t20", "half-hard", "half-jitter", "half-jitter-plain",
+        "half-even", "half-even-original", "same", "other-architecture",
       ].map { "distillation-\($0):\(long)" } + disjoint.map { "\($0):\(long)" }
         + ["distillation-half-fewer:epochs=300", "distillation:temperature=3,ask=plain,\(long)"]
         + Self.tuning + ["fine_pruning"] + Self.weights + [

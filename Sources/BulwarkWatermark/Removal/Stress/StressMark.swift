@@ -1,3 +1,4 @@
+import BulwarkData
 import BulwarkNN
 import BulwarkTraining
 
@@ -48,15 +49,17 @@ public struct StressMark {
   ///   - marks: the keys.
   ///   - model: never changed.
   ///   - session: device and precision.
+  ///   - served: what whoever serves the model makes of images before the model sees them.
   /// - Returns: a score for each key; nil where the model has no place for the mark.
   /// - Throws: `TensorError`.
   public static func values(
-    _ marks: [StressMark], of model: ImageClassifier, session: TrainingSession
+    _ marks: [StressMark], of model: ImageClassifier, session: TrainingSession,
+    served: @escaping (ImageDataset) throws -> ImageDataset = { $0 }
   ) throws -> [Double?] {
     let scores = marks.compactMap { $0.score as? any WatermarkScore }
     guard scores.count == marks.count else {
       return try marks.map { try $0.score.score(model, session: session) }
     }
-    return try ScoreRow.values(scores, of: model, session: session)
+    return try ScoreRow(of: model, session: session, served: served).values(scores)
   }
 }

@@ -55,7 +55,11 @@ public struct StressReport: Sendable, Codable, Equatable {
     public var accuracy: Double
     /// The same minus the stolen model's: negative for a loss.
     public var accuracyChange: Double
-    /// Whether it lost more than the margin: then the attack has destroyed what it was to steal.
+    /// The accuracy that a thief can expect of a network of this architecture: the stolen model's or, where the
+    /// surrogate has another architecture, the median of its null models' if that is lower.
+    public var expectedAccuracy: Double
+    /// Whether the accuracy is below the expected one by more than the margin: then the attack has destroyed what
+    /// it was to steal.
     public var losesTooMuch: Bool
     /// Every key's statistic.
     public var readings: [Reading]
