@@ -1,3 +1,4 @@
+import BulwarkStore
 import BulwarkTensor
 import BulwarkTraining
 import Testing
@@ -27,10 +28,11 @@ struct ULiRATests {
     }
   }
 
-  /// Statistics of `shadows` shadows where membership shifts the mean by `shift` deviations.
-  private func attack(shift: Double, shadows: Int = 16, draw: Int = 0) throws
-    -> LikelihoodRatioAttack
-  {
+  /// Statistics of `shadows` shadows where membership shifts the mean by `shift` deviations, in every second
+  /// pair by `shift` times `swing` more and in the others by as much less.
+  private func statistics(
+    shift: Double, swing: Double = 0, shadows: Int = 16, draw: Int = 0
+  ) throws -> ShadowStatistics {
     let design = try ShadowDesign(
       count: 1000, share: 0.4, shadows: shadows, key: RandomKey(seed: 2))
     let noise = try RandomKey(seed: 3).step(draw).normal([shadows, 400]).doubles()
@@ -39,12 +41,19 @@ struct ULiRATests {
     for shadow in 0..<shadows {
       var row: [Double] = []
       for sample in 0..<400 {
-        let trace: Double = design.isMember[shadow][sample] ? shift : 0
+        let strength = shadow / 2 % 2 == 0 ? 1 + swing : 1 - swing
+        let trace: Double = design.isMember[shadow][sample] ? shift * strength : 0
         row.append(noise[shadow * 400 + sample] + 5 * level[sample] + trace)
       }
       statistics.append(row)
     }
-    return LikelihoodRatioAttack(statistics: statistics, isMember: design.isMember)
+    return ShadowStatistics(statistics, isMember: design.isMember)
+  }
+
+  private func attack(shift: Double, shadows: Int = 16, draw: Int = 0) throws
+    -> LikelihoodRatioAttack
+  {
+    try statistics(shift: shift, shadows: shadows, draw: draw).attack
   }
 
   @Test("Samples that were forgotten perfectly cannot be told from unseen ones")
@@ -74,6 +83,80 @@ struct ULiRATests {
     #expect(found.falsePositives == 32)
     #expect(found.truePositives > 1500)
     #expect(attack.detected(atFalsePositiveRate: 0.001).falsePositives == 3)
+  }
+
+  @Test(
+    "The error is that of the shadows: what differs from pair to pair counts in it, and it is no smaller"
+  )
+  func error() throws {
+    let drawn = try (0..<12).map { try statistics(shift: 1, shadows: 8, draw: $0).attack.area }
+    let mean = drawn.reduce(0, +) / 12
+    let spread = (drawn.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 11).squareRoot()
+    let steady = try statistics(shift: 1, shadows: 8)
+    let error = try #require(
+      ShadowStatistics.error(steady.withoutEachPair(\.attack.area)))
+    // Four pairs estimate a deviation roughly.
+    #expect(error > spread / 3 && error < spread * 3, "\(error), of draws \(spread)")
+    let swinging = try statistics(shift: 1, swing: 0.9, shadows: 8)
+    let larger = try #require(
+      ShadowStatistics.error(swinging.withoutEachPair(\.attack.area)))
+    #expect(larger > 3 * error, "\(larger), steady \(error)")
+    // 1, 2 and 6 have the mean 3 and squares of 14: √(2/3 · 14).
+    #expect(abs(try #require(ShadowStatistics.error([1, 2, 6])) - (28.0 / 3).squareRoot()) < 1e-12)
+    // Without one of three pairs nothing can be attacked.
+    #expect(try statistics(shift: 1, shadows: 6).withoutEachPair(\.attack.area).isEmpty)
+  }
+
+  @Test("A finding tells a trace from none, its sign, and how it differs from another method's")
+  func findings() throws {
+    let key = RandomKey(seed: 9)
+    let none = try AuditFinding("retrain", statistics(shift: 0, shadows: 8), key: key)
+    let remembered = try AuditFinding("ft", statistics(shift: 0.5, shadows: 8), key: key)
+    let overdone = try AuditFinding("salun", statistics(shift: -0.5, shadows: 8), key: key)
+    #expect(none.p > 0.05)
+    #expect(remembered.p == 0.01 && overdone.p == 0.01)
+    #expect(abs(remembered.trace.value - 0.5) < 0.1 && abs(overdone.trace.value + 0.5) < 0.1)
+    // The attack finds both alike.
+    #expect(remembered.area.value > 0.55 && overdone.area.value > 0.55)
+    let difference = try #require(remembered.difference(to: none))
+    #expect(abs(difference.value - (remembered.area.value - none.area.value)) < 1e-12)
+    #expect(difference.value > 3 * difference.error)
+    #expect(none.difference(to: none) == nil)
+    let few = try AuditFinding("few", statistics(shift: 0, shadows: 6), key: key)
+    #expect(few.area.error == nil && few.difference(to: none) == nil)
+    #expect(remembered.values.allSatisfy { $0.count == 400 })
+    let json = remembered.json(beside: [none, remembered, few])
+    #expect(json["unlearned"] == 1600 && json["shadows"] == 8 && json["samples"] == 400)
+    #expect(json["auc_minus"]?["retrain"]?["value"] == .double(difference.value))
+    #expect(json["auc_minus"]?["few"] == nil && json["auc_minus"]?["ft"] == nil)
+    #expect(few.json(beside: [none])["auc_error"] == .null)
+  }
+
+  @Test(
+    "The report holds the statistics of an audit, from which everything in it can be computed again"
+  )
+  func written() throws {
+    let statistics = try statistics(shift: 0.5, shadows: 6)
+    var report = ForgettingReport(
+      originalDigest: "sha256:a", recipeDigest: "b", rows: [], labels: [0])
+    report.audit = [try AuditFinding("salun:mask", statistics, key: RandomKey(seed: 9))]
+    let path = try temporaryFile("audit.h5")
+    try report.write(hdf5: path)
+    guard case .group(let audit) = try HDF5File.open(path).root.child("ulira"),
+      case .group(let row) = try audit.child("salun:mask"),
+      case .dataset(let values) = try row.child("statistic"),
+      case .dataset(let members) = try row.child("unlearned")
+    else {
+      Issue.record("no statistics")
+      return
+    }
+    let read = try values.bytes().withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }
+    let isMember = try members.bytes().map { $0 == 1 }
+    let again = ShadowStatistics(
+      (0..<6).map { Array(read[400 * $0..<400 * ($0 + 1)]) },
+      isMember: (0..<6).map { Array(isMember[400 * $0..<400 * ($0 + 1)]) })
+    #expect(again == statistics && again.attack.area == report.audit[0].area.value)
+    #expect(report.audit[0].sentence.contains("salun:mask: AUC"))
   }
 
   @Test("The statistic is the log odds of the true class, also where softmax would round to 1")

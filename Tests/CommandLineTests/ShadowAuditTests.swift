@@ -47,7 +47,7 @@ struct ShadowAuditTests {
     }
     #expect(
       rows.compactMap { $0["name"]?.stringValue } == [
-        "original", "salun", "original (U-LiRA)", "retrain (U-LiRA)", "salun (U-LiRA)",
+        "original", "salun", "before unlearning (U-LiRA)", "retrain (U-LiRA)", "salun (U-LiRA)",
       ])
     let retrain = try #require(rows.first { $0["name"] == "retrain (U-LiRA)" })
     for name in ["ulira_auc", "ulira_tpr_at_1pct_fpr", "ulira_tpr_at_0_1pct_fpr"] {
@@ -56,6 +56,9 @@ struct ShadowAuditTests {
     // 40 of 200 samples are audited by 6 shadows, each of which unlearns half of them.
     #expect(retrain["forget_set"]?["samples"] == 40)
     #expect(report["ulira"]?["retrain"]?["unlearned"] == 120)
+    // Six shadows have no error of their own.
+    #expect(report["ulira"]?["retrain"]?["auc_error"] == .null)
+    #expect(lines.contains { $0.hasPrefix("U-LiRA, salun: AUC ") }, "\(outcome.stdout)")
     #expect(report["ulira"]?["retrain"]?["unseen"] == 120)
     for rate in ["at_fpr_0.01", "at_fpr_0.001"] {
       for count in ["true_positives", "false_positives"] {

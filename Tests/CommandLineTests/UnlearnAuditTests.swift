@@ -48,7 +48,7 @@ struct UnlearnAuditTests {
       Issue.record("the report has no rows or no failures")
       return
     }
-    let names = ["original (U-LiRA)", "retrain (U-LiRA)", "ft (U-LiRA)"]
+    let names = ["before unlearning (U-LiRA)", "retrain (U-LiRA)", "ft (U-LiRA)"]
     #expect(rows.compactMap { $0["name"]?.stringValue } == ["original", "ft"] + names)
     let areas = rows.map { $0["measures"]?["ulira_auc"]?["unit"]?.stringValue }
     #expect(areas == [nil, nil, "fraction", "fraction", "fraction"])

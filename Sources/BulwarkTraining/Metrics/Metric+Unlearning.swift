@@ -73,7 +73,7 @@ extension Metric {
   public static let uliraAUC = MetricDefinition(
     name: "ulira_auc", unit: "fraction", direction: .lower,
     formula: "probability that an unlearned sample scores above one never trained on (ties half)",
-    source: "U-LiRA (Hayes et al. 2024)", target: "0.5, as Retrain's own")
+    source: "U-LiRA (Hayes et al. 2024)", target: "0.5, where nothing of the samples is left")
   /// True positives of U-LiRA at a low false-positive rate.
   public static let uliraTPR1 = ulira(rate: "1pct", words: "0.01")
   /// True positives of U-LiRA at a very low false-positive rate.
@@ -94,7 +94,7 @@ extension Metric {
       formula:
         "share of unlearned samples above the threshold that at most \(words) of the samples "
         + "never trained on exceed", source: "U-LiRA (Hayes et al. 2024)",
-      target: "\(words), as Retrain's own")
+      target: "\(words), where nothing of the samples is left")
   }
 
   /// The definitions of this file.

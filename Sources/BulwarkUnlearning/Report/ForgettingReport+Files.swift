@@ -30,8 +30,15 @@ extension ForgettingReport {
       "verdicts": .array(verdicts.map(JSONValue.string)),
       "legend": .array(Self.legend.map(JSONValue.string)),
     ]
-    if audit != .null { members["ulira"] = audit }
+    if !audit.isEmpty { members["ulira"] = auditJSON }
     return .object(members)
+  }
+
+  /// Errors and counts behind the measures of an audit, row by row.
+  public var auditJSON: JSONValue {
+    .object(
+      Dictionary(
+        audit.map { ($0.name, $0.json(beside: audit)) }, uniquingKeysWith: { first, _ in first }))
   }
 
   /// Confidence in the given label, before and after, of every sample to forget.
@@ -122,7 +129,9 @@ extension ForgettingReport {
 
   /// Writes the report as plain HDF5, whole or not at all: `labels`, and for each row a group
   /// `rows/NAME/seed-N` with `forget` (positions) and `confidence` (of every training sample, left out
-  /// where a row stands for several models); the report without them is the text `report`.
+  /// where a row stands for several models); for each row of an audit a group `ulira/NAME` with `statistic`
+  /// (float64 [shadows, samples], the logit of the confidence in nats) and `unlearned` (uint8 of the same shape:
+  /// 1 where the shadow unlearned the sample); the report without all of these is the text `report`.
   ///
   /// - Throws: `StoreError`.
   public func write(hdf5 path: String, overwrite: Bool = false) throws {
@@ -145,7 +154,22 @@ extension ForgettingReport {
           }
         }
       }
+      if !audit.isEmpty { try writeAudit(to: file.root.createGroup("ulira")) }
       try file.close()
+    }
+  }
+
+  private func writeAudit(to group: HDF5Group) throws {
+    for finding in audit {
+      let place = try group.createGroup(finding.name)
+      let statistics = finding.statistics
+      let shape = [statistics.values.count, statistics.values[0].count]
+      try statistics.values.flatMap { $0 }.withUnsafeBytes {
+        _ = try place.write("statistic", number: .float64, shape: shape, bytes: $0)
+      }
+      try statistics.isMember.flatMap { $0.map { UInt8($0 ? 1 : 0) } }.withUnsafeBytes {
+        _ = try place.write("unlearned", number: .uint8, shape: shape, bytes: $0)
+      }
     }
   }
 

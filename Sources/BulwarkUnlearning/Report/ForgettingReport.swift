@@ -79,8 +79,8 @@ public struct ForgettingReport: Sendable {
   public var labels: [Int]
   /// The rows that are missing, and why.
   public var failures: [Failure]
-  /// Counts behind the rates of an audit by U-LiRA, row by row; null without one.
-  public var audit = JSONValue.null
+  /// What an audit by U-LiRA found, row by row; none without one.
+  public var audit: [AuditFinding] = []
 
   /// Makes a report.
   public init(
@@ -96,9 +96,12 @@ public struct ForgettingReport: Sendable {
 
   /// Name of the row of an audit by U-LiRA, which is about other samples than the runs.
   ///
-  /// - Parameter name: of what is audited: the original, the reference, or a method and its mask.
+  /// - Parameter name: of what is audited: the reference, a method and its mask, or the original, whose place
+  ///   the shadows take before anything is unlearned from them.
   /// - Returns: a name that no model of a run has.
-  public static func auditName(of name: String) -> String { "\(name) (U-LiRA)" }
+  public static func auditName(of name: String) -> String {
+    "\(name == original ? "before unlearning" : name) (U-LiRA)"
+  }
 
   /// The names of the rows in order, each once.
   public var names: [String] {

@@ -11,7 +11,9 @@ import Foundation
 /// half, is left out with it: else the target's own side would always have one shadow less than the
 /// other side and the noisier mean, and perfect unlearning would score below one half (0.41 with 4
 /// shadows). As in LiRA (Carlini et al. 2022) for few shadows, the variances are pooled over all
-/// samples. Perfect unlearning gives an area of one half.
+/// samples, which leaves the rates at few false positives to the samples that vary most: they are lower
+/// bounds. Perfect unlearning gives an area of one half, and so does a method that ruins the model: the
+/// unseen samples are unseen by the unlearned models.
 public struct LikelihoodRatioAttack: Sendable {
   /// Scores of samples that were unlearned.
   public let unlearned: [Double]

@@ -5,8 +5,7 @@ import Foundation
 
 /// The report as results and tables show it.
 extension ForgettingReport {
-  /// Takes in what an audit found: one row for everything that was attacked, and the counts behind its
-  /// rates.
+  /// Takes in what an audit found: one row for everything that was attacked.
   ///
   /// An audit is of the recipe, not of a seed, and about samples of its own, so no row of a run takes its
   /// numbers.
@@ -17,8 +16,7 @@ extension ForgettingReport {
         forgetSet: audited, values: finding.values, confidence: [])
     }
     failures += outcome.failures
-    audit = .object(
-      Dictionary(outcome.findings.map { ($0.name, $0.details) }, uniquingKeysWith: { a, _ in a }))
+    audit = outcome.findings
   }
 
   /// Whether a row has a checkpoint on a seed.

@@ -26,17 +26,9 @@ struct ShadowAudit {
     }
   }
 
-  /// What one row's attack found.
-  struct Finding {
-    var name: String
-    var values: [MetricValue]
-    /// Counts behind the rates.
-    var details: JSONValue
-  }
-
   /// What the attacks found, and the rows that came to nothing.
   struct Outcome {
-    var findings: [Finding] = []
+    var findings: [AuditFinding] = []
     var failures: [ForgettingReport.Failure] = []
   }
 
@@ -78,12 +70,12 @@ struct ShadowAudit {
       console.note("shadow \(shadow + 1) of \(design.isMember.count) done")
       return statistics
     }
-    outcome.findings = subjects.map { subject in
+    outcome.findings = try subjects.map { subject in
       let own = answers.compactMap { $0[subject.name] }
-      return finding(
+      return try AuditFinding(
         subject.name,
-        LikelihoodRatioAttack(
-          statistics: own, isMember: Array(design.isMember.prefix(own.count))))
+        ShadowStatistics(own, isMember: Array(design.isMember.prefix(own.count))),
+        key: key.stream("exchange"))
     }
     return outcome
   }
@@ -150,22 +142,4 @@ struct ShadowAudit {
   }
 
   private var key: RandomKey { RandomKey(seed: recipe.seed).stream("audit") }
-
-  private func finding(_ name: String, _ attack: LikelihoodRatioAttack) -> Finding {
-    let (positives, negatives) = (attack.unlearned.count, attack.unseen.count)
-    var values = [MetricValue(Metric.uliraAUC, attack.area, count: positives + negatives)]
-    var counts: [String: JSONValue] = [
-      "unlearned": .int(positives), "unseen": .int(negatives), "auc": .double(attack.area),
-    ]
-    for (definition, rate) in [(Metric.uliraTPR1, 0.01), (Metric.uliraTPR01, 0.001)] {
-      let found = attack.detected(atFalsePositiveRate: rate)
-      values.append(
-        MetricValue(
-          definition, Double(found.truePositives) / Double(max(positives, 1)), count: positives))
-      counts["at_fpr_\(rate)"] = [
-        "true_positives": .int(found.truePositives), "false_positives": .int(found.falsePositives),
-      ]
-    }
-    return Finding(name: name, values: values, details: .object(counts))
-  }
 }

@@ -11,11 +11,17 @@ struct UnlearnJob: RecipeJob {
   let console: Console
 
   func perform() throws {
-    try options.refuseOrigin(remedy: "Name what is unlearned from with --checkpoint.")
-    let rows = try resolved.recipe.rows()
-    let name = rows.map(\.fileName).joined(separator: "-")
-    let folder = RunFolder(path: options.out ?? "runs/unlearn-\(name)-seed\(resolved.recipe.seed)")
+    let recipe = resolved.recipe
+    try options.refuseOrigin(remedy: "Leave it out; the recipe's checkpoint is unlearned from.")
+    let name = try recipe.rows().map(\.fileName).joined(separator: "-")
+    let folder = RunFolder(
+      path: options.out ?? "runs/unlearn-\(name)-seed\(recipe.seed)", skipBad: options.skipBad)
     try folder.check(resolved.text, force: options.force, resume: options.resume)
+    let stale = leftovers(in: folder)
+    if !options.resume {
+      try folder.refuseRemoved(
+        [recipe.checkpoint, recipe.forget, recipe.leaveOut, recipe.trigger], among: stale)
+    }
     let run = try UnlearnRun(resolved, skipBad: options.skipBad, console: console)
     // Every forget set is checked before anything is written.
     let inputs = try run.seeds.map { ($0, try run.input(seed: $0)) }
@@ -29,25 +35,40 @@ struct UnlearnJob: RecipeJob {
       return
     }
     let execution = UnlearnExecution(run: run, folder: folder)
-    let own = rows.filter(\.method.startsFromCheckpoint)
-    let stale = try inputs.flatMap { seed, input in
-      try own.map { try execution.path($0, input, seed: seed) }
-    }
-    try folder.open(
-      resolved.text, resume: options.resume,
-      stale: stale + ["costs.json", "measured"].map(folder.file))
+    try folder.open(resolved.text, resume: options.resume, stale: stale)
     var report = try execution()
-    if resolved.recipe.audit.shadows > 0 {
+    if recipe.audit.shadows > 0 {
       // What is measured is kept, whatever becomes of the audit.
       _ = try write(report, run: run, folder: folder, execution: execution, inputs: inputs)
       let audit = ShadowAudit(run: run)
-      try report.add(try audit(), of: audit.audited(), seed: resolved.recipe.seed)
+      try report.add(try audit(), of: audit.audited(), seed: recipe.seed)
     }
     let result = try write(
       report, run: run, folder: folder, execution: execution, inputs: inputs)
     try console.finish(result) {
-      report.table().lines() + [""] + ForgettingReport.legend + report.verdicts
+      report.table().lines() + [""] + ForgettingReport.legend + report.audit.map(\.sentence)
+        + report.verdicts
         + ["written to \(folder.path)"]
+    }
+  }
+
+  /// What an earlier run may have left in the folder: its results, and the checkpoints of any method and seed.
+  private func leftovers(in folder: RunFolder) -> [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    let results = ["costs.json", "measured", "forgetting.json", "forgetting.h5", "result.json"]
+    return (names.filter(Self.isCheckpoint) + results).map(folder.file)
+  }
+
+  /// Whether a name is that of a row's checkpoint, such as `salun-seed0.h5` or `ft-random-seed3.h5`.
+  private static func isCheckpoint(_ name: String) -> Bool {
+    guard name.hasSuffix(".h5"), let mark = name.range(of: "-seed", options: .backwards),
+      UInt64(name[mark.upperBound...].dropLast(3)) != nil
+    else { return false }
+    let row = String(name[..<mark.lowerBound])
+    return UnlearningMethod.allCases.contains { method in
+      method.startsFromCheckpoint
+        && (row == method.rawValue
+          || MaskOptions.Kind.allCases.contains { row == "\(method.rawValue)-\($0.rawValue)" })
     }
   }
 
@@ -90,7 +111,7 @@ struct UnlearnJob: RecipeJob {
       "forget_samples": .int(inputs[0].1.forgetSet.forget.count), "models": report.models,
       "verdicts": .array(report.verdicts.map(JSONValue.string)),
     ]
-    if report.audit != .null { result.details?["ulira"] = report.audit }
+    if !report.audit.isEmpty { result.details?["ulira"] = report.auditJSON }
     result.seconds = console.seconds
     try AtomicFile.write(Data((try result.line() + "\n").utf8), to: folder.result, overwrite: true)
     return result
