@@ -93,11 +93,13 @@ extension DataError {
     case .unreadable: return "Check the permissions and that it is an ordinary file or folder."
     case .symlinkLoop: return "Remove or correct the link."
     case .wrongFormat:
-      return "Check that the file is what its name says, or give the kind with --data-kind."
+      return "Check that the file is what its name says, or give the kind with --data-kind "
+        + "(with a recipe or --set: data.kind)."
     case .damaged: return "Replace the file, or leave out bad files with --skip-bad."
     case .imageTooLarge: return "Make the image smaller, or leave out bad files with --skip-bad."
     case .labelOutOfRange:
-      return "Correct the labels, or give the right kind with --data-kind."
+      return "Correct the labels, or give the right kind with --data-kind (with a recipe or "
+        + "--set: data.kind)."
     case .emptyClass:
       return "Add images, remove the folder, or leave out empty classes with --skip-bad."
     case .noImages:
@@ -107,10 +109,14 @@ extension DataError {
     case .mixedSizes:
       return "Give --image-size N (with a recipe or --set: data.image_size): the shorter side is "
         + "scaled to N and the middle N x N is kept."
-    case .unknownKind: return "Give the kind with --data-kind (\(DataKind.listing))."
+    case .unknownKind:
+      return
+        "Give the kind with --data-kind (with a recipe or --set: data.kind): \(DataKind.listing)."
     case .unsupported(_, _, let remedy): return remedy
     case .inconsistent: return "Download or write the data set again."
-    case .tooMuchMemory: return "Load fewer samples with --limit or smaller ones with --image-size."
+    case .tooMuchMemory:
+      return "Load fewer samples with --limit or smaller ones with --image-size (with a recipe or "
+        + "--set, as for `bulwark train`: data.limit, data.image_size)."
     case .invalidOption(let name, _, _): return "Correct \(name)."
     case .cannotWrite: return "Choose another place, or free some space."
     }

@@ -58,7 +58,8 @@ public enum UnlearningError: BulwarkError, Equatable {
       "give a JSON list, a CSV file with a column 'index', or what `bulwark flag` or `bulwark data "
         + "poison` wrote"
     case .differentData:
-      "give the data that the checkpoint was trained on, or say --accept-different-data"
+      "give the data that the checkpoint was trained on, or say --accept-different-data (with a recipe or "
+        + "--set: accept_different_data=true)"
     case .notFinite: "use a smaller learning rate"
     }
   }

@@ -146,6 +146,25 @@ struct BinaryFormatTests {
     }
   }
 
+  @Test("What IDX files claim is held against the memory before a label is read, labels included")
+  func idxMemory() throws {
+    let scratch = try Scratch()
+    // Two terabytes of pixels, which a file of this size could hold compressed; no label follows.
+    let (count, side) = (8000, 16_384)
+    let images = try scratch.writeSparse(
+      idx([count, side, side], []), size: 3 << 30, "train-images-idx3-ubyte")
+    try scratch.write(idx([count], []), "train-labels-idx1-ubyte")
+    guard
+      case .tooMuchMemory(images, let needed, _) = dataError({
+        _ = try DataSource.load(scratch.path)
+      })
+    else {
+      Issue.record("the labels were read first")
+      return
+    }
+    #expect(needed == count * (side * side + 9))
+  }
+
   @Test("IDX labels out of range and counts that differ are refused")
   func idxLabels() throws {
     let scratch = try Scratch()

@@ -149,6 +149,19 @@ struct DatasetTests {
     }
   }
 
+  @Test("An HDF5 file of more than 4 GiB is known by its start; more than that is not read at once")
+  func largeFile() throws {
+    let scratch = try Scratch()
+    let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
+    let path = try scratch.writeSparse(signature, size: 5 << 30, "large.h5")
+    #expect(try DataSource.detect(path) == .hdf5)
+    #expect(try FileBytes.read(path, limit: 9) == signature + [0])
+    guard case .unreadable(path, _) = dataError({ _ = try FileBytes.read(path) }) else {
+      Issue.record("5 GiB were not refused")
+      return
+    }
+  }
+
   @Test("Channel statistics are those of the pixels")
   func statistics() throws {
     let images = try Tensor([UInt8]([0, 255, 0, 255]), shape: [2, 1, 1, 2])

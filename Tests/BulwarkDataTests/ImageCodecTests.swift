@@ -26,6 +26,20 @@ struct ImageCodecTests {
     #expect((worst ?? 255) <= 6)
   }
 
+  @Test(
+    "Stray bytes before a marker of the header cost no pixel, and neither probe nor decoder minds")
+  func strayBytes() throws {
+    let bytes = try ImageCodec.encodeJPEG(picture(16, 12))
+    let table = try #require(
+      bytes.indices.dropLast().first { bytes[$0] == 0xFF && bytes[$0 + 1] == 0xDB })
+    let padded: [UInt8] = Array(bytes[..<table]) + [0, 0, 0] + Array(bytes[table...])
+    let plain = try bytes.withUnsafeBytes { try ImageCodec.decode($0, name: "plain.jpg") }
+    let header = try padded.withUnsafeBytes { try ImageCodec.probe($0, name: "padded.jpg") }
+    let image = try padded.withUnsafeBytes { try ImageCodec.decode($0, name: "padded.jpg") }
+    #expect(header.width == 16 && header.height == 12 && header.channels == 3)
+    #expect(image == plain)
+  }
+
   @Test("The format is told by content, not by name")
   func contentDecides() throws {
     let scratch = try Scratch()

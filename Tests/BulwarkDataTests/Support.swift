@@ -1,4 +1,5 @@
 import Foundation
+import Testing
 
 @testable import BulwarkData
 @testable import BulwarkTensor
@@ -25,6 +26,15 @@ final class Scratch {
     let file = path + "/" + name
     _ = try folder((name as NSString).deletingLastPathComponent)
     try Data(bytes).write(to: URL(fileURLWithPath: file))
+    return file
+  }
+
+  /// A file that claims `size` bytes and holds `start`; the rest costs no disk.
+  func writeSparse(_ start: [UInt8], size: Int, _ name: String) throws -> String {
+    let file = try write(start, name)
+    let handle = try #require(FileHandle(forWritingAtPath: file))
+    try handle.truncate(atOffset: UInt64(size))
+    try handle.close()
     return file
   }
 

@@ -22,6 +22,7 @@ import Testing
     #expect(found.recipe == written.recipe)
     #expect(found.fingerprints == written.fingerprints)
     #expect(found.indexSets == written.indexSets)
+    #expect(try Checkpoint.indexSets(of: folder.file("a.h5")) == written.indexSets)
     #expect(found.history.map(\.name) == written.history.map(\.name))
     #expect(found.history.map(\.unit) == ["nats", "fraction"])
     #expect(found.history[0].steps == [0, 10] && found.history[0].values[1].isNaN)

@@ -122,6 +122,79 @@ import Testing
     #expect(throws: Never.self) { try cycle.run() }
   }
 
+  /// Opcodes that push a text.
+  private func text(_ value: String) -> [UInt8] {
+    [UInt8(ascii: "X")] + little(value.utf8.count, 4) + Array(value.utf8)
+  }
+
+  /// Opcodes that push a float32 tensor in storage 0: its shape and strides are what `sizes` pushes, twice.
+  private func tensor(_ sizes: [UInt8] = Array(")".utf8)) -> [UInt8] {
+    var code = Array("ctorch._utils\n_rebuild_tensor_v2\n((".utf8) + text("storage")
+    code += Array("ctorch\nFloatStorage\n".utf8) + text("0") + text("cpu")
+    code += Array("K\u{1}tQK\0".utf8) + sizes + sizes
+    return code + [0x89] + Array("}tR".utf8)
+  }
+
+  /// Opcodes that push a table; a value is what its opcodes push.
+  private func table(_ items: [(name: String, value: [UInt8])]) -> [UInt8] {
+    Array("}(".utf8) + items.flatMap { text($0.name) + $0.value } + Array("u".utf8)
+  }
+
+  @Test("The state dict under its key counts, whatever tensors stand beside it; else the top does")
+  func keyBeforeTop() throws {
+    let folder = try TemporaryFolder()
+    func content(_ name: String, _ items: [(name: String, value: [UInt8])]) throws
+      -> PyTorchFile.Content
+    {
+      let path = folder.file(name)
+      let file = try FileDescriptor(creating: path, shownAs: path)
+      var zip = ZipWriter(file)
+      let code: [UInt8] = [0x80, 2] + table(items) + Array(".".utf8)
+      try zip.add("archive/data.pkl", code)
+      try zip.add("archive/data/0", little(Int(Float(1.5).bitPattern), 4))
+      try zip.finish()
+      return try PyTorchFile.read(path)
+    }
+    let number = Array("K\u{3}".utf8)
+    let weights = table([("module.w", tensor()), ("module.b", tensor())])
+    let training = try content(
+      "training.pt", [("epoch", number), ("state_dict", weights), ("best_acc1", tensor())])
+    #expect(training.key == "state_dict" && training.strippedPrefix == "module.")
+    #expect(training.tensors.names == ["w", "b"] && training.ignored == ["epoch", "best_acc1"])
+    let plain = try content("plain.pt", [("w", tensor()), ("model", table([("depth", number)]))])
+    #expect(plain.key == nil && plain.tensors.names == ["w"] && plain.ignored == ["model"])
+    #expect(try plain.tensors["w"]?.floats() == [1.5])
+  }
+
+  @Test("A list may be turned into a table, but not so often that the copies outgrow the pickle")
+  func copies() throws {
+    // A pair, remembered as 1; a list that holds it 1,000 times, as 0; the constructor, as 2.
+    var start: [UInt8] =
+      [0x80, 2] + Array("K\u{1}K\u{2}".utf8) + [0x86] + Array("q\u{1}]q\0(".utf8)
+    for _ in 0..<1000 { start += Array("h\u{1}".utf8) }
+    start += Array("eccollections\nOrderedDict\nq\u{2}".utf8)
+    let copy: [UInt8] = Array("h\u{2}h\0".utf8) + [0x85] + Array("R".utf8)
+    func run(copies: Int) throws {
+      var machine = PickleMachine(
+        start + (0..<copies).flatMap { _ in copy } + Array(".".utf8))
+      _ = try machine.run()
+    }
+    try run(copies: 1)
+    #expect(throws: PickleRefusal.self) { try run(copies: 100) }
+  }
+
+  @Test("No shape has more than 64 axes")
+  func axes() throws {
+    func run(_ axes: Int) throws {
+      let ones = (0..<axes).flatMap { _ in Array("K\u{1}".utf8) }
+      let code: [UInt8] = tensor(Array("(".utf8) + ones + Array("t".utf8)) + Array(".".utf8)
+      var machine = PickleMachine(code)
+      _ = try machine.run()
+    }
+    try run(64)
+    #expect(throws: PickleRefusal.self) { try run(65) }
+  }
+
   @Test func viewsBeyondTheirStorageAreRefused() throws {
     let folder = try TemporaryFolder()
     try PyTorchFile.write(["w": Tensor([Float(1), 2, 3, 4])], to: folder.file("a.pt"))
@@ -138,5 +211,8 @@ import Testing
     }
     let step = PickleTensor(storage: storage, offset: 1, shape: [2], strides: [2])
     #expect(try storages.tensors([("w", step)])[0].1.floats() == [2, 4])
+    // An axis of one element takes no step, so its stride says nothing.
+    let flat = PickleTensor(storage: storage, offset: 0, shape: [2, 2, 1], strides: [1, 2, .max])
+    #expect(try storages.tensors([("w", flat)])[0].1.floats() == [1, 3, 2, 4])
   }
 }

@@ -25,6 +25,16 @@ import Testing
     #expect(try kind(folder.file("pipe")) == .foreignFile)
   }
 
+  @Test("A refused file is closed once: the second time could hit what another thread has opened")
+  func closedOnce() throws {
+    let folder = try TemporaryFolder()
+    errno = 0
+    let file = try? FileDescriptor(opening: folder.path, shownAs: "folder")
+    let code = errno
+    #expect(file == nil)
+    #expect(code != EBADF)
+  }
+
   @Test func foreignFilesAreSaid() throws {
     let folder = try TemporaryFolder()
     try write([], folder.file("empty"))
@@ -97,6 +107,57 @@ import Testing
       try sealed(path) { try addDataset(to: $0, storage) }
       #expect(try kind(path, policy: .edited) == .oversized, "\(storage)")
     }
+  }
+
+  @Test("A list in a plain file is read by the same checks, and nil where there is none")
+  func lists() throws {
+    let folder = try TemporaryFolder()
+    func integers(_ name: String, of names: [String], _ fill: (HDF5Group) throws -> Void) throws
+      -> [Int]?
+    {
+      let path = folder.file(name)
+      let file = try HDF5File.create(path)
+      try fill(file.root)
+      try file.close()
+      return try HDF5File.integers(in: path, firstOf: names)
+    }
+    func put(_ values: [Int64], _ name: String, in root: HDF5Group) throws {
+      try values.withUnsafeBytes {
+        _ = try root.write(name, number: .int64, shape: [values.count], bytes: $0)
+      }
+    }
+    let found = try integers("plain.h5", of: ["first", "second"]) {
+      try put([3, -1], "second", in: $0)
+      try put([5], "third", in: $0)
+      try put([], "empty", in: $0)
+    }
+    #expect(found == [3, -1])
+    #expect(try HDF5File.integers(in: folder.file("plain.h5"), firstOf: ["empty"]) == [])
+    #expect(try HDF5File.integers(in: folder.file("plain.h5"), firstOf: ["none"]) == nil)
+
+    for storage in [RawStorage.lateBomb, .chunkedBomb, .overflow, .external, .virtual, .filtered] {
+      let kind = try kindOfError {
+        _ = try integers("\(storage).h5", of: ["bomb"]) { try addDataset(to: $0, storage) }
+      }
+      let isBomb = [RawStorage.lateBomb, .chunkedBomb, .overflow].contains(storage)
+      let expected: StoreError.Kind = isBomb ? .oversized : .refusedStorage
+      #expect(kind == expected, "\(storage)")
+    }
+    for soft in [true, false] {
+      let kind = try kindOfError {
+        _ = try integers("link-\(soft).h5", of: ["link"]) {
+          try put([1], "x", in: $0)
+          try addLink(to: $0, soft ? "/x" : folder.file("plain.h5"), soft: soft)
+        }
+      }
+      #expect(kind == .refusedLink)
+    }
+    let text = try kindOfError {
+      _ = try integers("text.h5", of: ["x"]) { _ = try $0.write("x", text: "3, 1") }
+    }
+    #expect(text == .unexpectedType)
+    #expect(
+      try kindOfError { _ = try HDF5File.integers(in: folder.path, firstOf: []) } == .foreignFile)
   }
 
   /// What arrives when the child that parses the file dies in the middle.

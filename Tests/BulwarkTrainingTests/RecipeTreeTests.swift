@@ -87,6 +87,38 @@ struct RecipeTreeTests {
     }
   }
 
+  @Test("A seed may be any number of 64 bits, in a file, with --set, and in the resolved recipe")
+  func seeds() throws {
+    struct Seeded: Codable, Equatable {
+      var name = "none"
+      var rate = 0.5
+      var seed: UInt64 = 0
+    }
+    for seed in [UInt64(1) << 63 - 1, 1 << 63, .max] {
+      var tree = try RecipeTree(defaults: Seeded())
+      try tree.overlay(yaml: "seed: \(seed)", file: "a.yaml")
+      #expect(try tree.settings(as: Seeded.self).seed == seed)
+      var again = try RecipeTree(defaults: Seeded())
+      try again.overlay(yaml: tree.yaml(), file: "recipe.yaml")
+      #expect(again == tree)
+      try again.overlay(assignment: "seed=7")
+      #expect(try again.settings(as: Seeded.self).seed == 7)
+      try again.overlay(assignment: "seed=\(seed)")
+      #expect(again == tree)
+    }
+    var tree = try RecipeTree(defaults: Seeded())
+    try tree.overlay(assignment: "name=18446744073709551615")
+    #expect(try tree.settings(as: Seeded.self).name == "18446744073709551615")
+    for wrong in [
+      "seed='18446744073709551615'", "rate=18446744073709551615", "seed=-1", "seed=1.5",
+    ] {
+      #expect(throws: RecipeError.self, "\(wrong)") {
+        try tree.overlay(assignment: wrong)
+        _ = try tree.settings(as: Seeded.self)
+      }
+    }
+  }
+
   @Test("--set overrides one key; a fraction may stand where the default is whole")
   func assignment() throws {
     var tree = try RecipeTree(defaults: Settings())

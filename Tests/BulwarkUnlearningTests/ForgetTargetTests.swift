@@ -166,6 +166,33 @@ struct ForgetListFileTests {
     #expect(try ForgetListFile.read(path) == [3, 1])
   }
 
+  @Test("HDF5: the index set of a checkpoint; one without is no list, a damaged one is said")
+  func checkpoint() throws {
+    let path = try temporaryFile("checkpoint.h5")
+    var checkpoint = Checkpoint(
+      weights: [:], indexSets: ["labeled_pool": [0], "poisoned": [3, 1]])
+    try checkpoint.write(to: path)
+    #expect(try ForgetListFile.read(path) == [3, 1])
+    checkpoint.indexSets["poisoned"] = nil
+    try checkpoint.write(to: path, overwrite: true)
+    #expect(throws: UnlearningError.self) { try ForgetListFile.read(path) }
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+    bytes[100] ^= 1
+    try bytes.write(to: URL(fileURLWithPath: path))
+    #expect(throws: StoreError.self) { try ForgetListFile.read(path) }
+  }
+
+  @Test(
+    "HDF5: a list that claims more than memory holds is refused",
+    arguments: [HostileList.terabytes, .overflow])
+  func hostile(list: HostileList) throws {
+    let path = try temporaryFile("list.h5")
+    let bytes = try #require(Data(base64Encoded: list.rawValue))
+    try bytes.write(to: URL(fileURLWithPath: path))
+    let error = #expect(throws: StoreError.self) { try ForgetListFile.read(path) }
+    #expect(error?.kind == .oversized && error?.item == "/flagged")
+  }
+
   @Test("Held against a data set, every position must be there, and once; an empty list may be")
   func checked() throws {
     let path = try temporaryFile("list.json")
@@ -186,4 +213,28 @@ struct ForgetListFileTests {
     let error = #expect(throws: StoreError.self) { try ForgetListFile.read("/nonexistent.json") }
     #expect(error?.category == .missingInput)
   }
+}
+
+/// HDF5 files, in base 64, with a data set `flagged` of type int64 of which no element is stored.
+enum HostileList: String {
+  /// Of 2^40 elements, contiguous.
+  case terabytes = """
+    iUhERg0KGgoDCAgAAAAAAAAAAAD//////////88BAAAAAAAAMAAAAAAAAACHlEUuT0hEUgIgtlkMa7ZZDGu2WQxrtlkM\
+    a3gCEgAAAAD/////////////////////CgIAAQAABhIAAAEAB2ZsYWdnZWTDAAAAAAAAAABCAAAAAAAAAAAAAAAAAAAA\
+    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABjKTeET0hEUgIBAAEBFAAA\
+    AgEBAQAAAAAAAQAAAAAAAAABAAADDAABEAgAAAgAAAAAAEAABQIAAQMKCBIAAAQB//////////8AAAAAAAgAAAC4AAAA\
+    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\
+    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\
+    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAALJV/3A==
+    """
+  /// Of 2^61 elements, in chunks: its size in bytes is no 64-bit number.
+  case overflow = """
+    iUhERg0KGgoDCAgAAAAAAAAAAAD//////////88BAAAAAAAAMAAAAAAAAACHlEUuT0hEUgIgtlkMa7ZZDGu2WQxrtlkM\
+    a3gCEgAAAAD/////////////////////CgIAAQAABhIAAAEAB2ZsYWdnZWTDAAAAAAAAAABCAAAAAAAAAAAAAAAAAAAA\
+    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABjKTeET0hEUgIBAAEBFAAA\
+    AgEBAQAAAAAAAAAgAAAAAAAAACADDAABEAgAAAgAAAAAAEAABQIAAQMLCBMAAAQCAAICAAQIAAMK//////////8AtwAA\
+    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\
+    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\
+    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA7824CA==
+    """
 }

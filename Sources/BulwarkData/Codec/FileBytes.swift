@@ -2,7 +2,7 @@ import Glibc
 
 /// Reading and writing whole files, with typed errors.
 enum FileBytes {
-  /// Files above this size are refused before anything is read, in bytes.
+  /// Most bytes that are read at once; more are refused before anything is read.
   static let maximumSize = 4 << 30
 
   /// The text of `errno`.
@@ -21,22 +21,23 @@ enum FileBytes {
     }
   }
 
-  /// The whole content of an ordinary file.
+  /// The content of an ordinary file, or its start.
   /// - Parameters:
-  ///   - path: the file.
-  ///   - limit: at most this many bytes from the start.
+  ///   - path: the file, of any size where `limit` is given.
+  ///   - limit: at most this many bytes from the start; all of them by default.
   /// - Returns: the bytes.
-  /// - Throws: `DataError.missing`, `.symlinkLoop` or `.unreadable`.
-  static func read(_ path: String, limit: Int = maximumSize) throws -> [UInt8] {
+  /// - Throws: `DataError.missing`, `.symlinkLoop` or `.unreadable`, also when more than `maximumSize`
+  ///   bytes would be read.
+  static func read(_ path: String, limit: Int = .max) throws -> [UInt8] {
     // Non-blocking, so that a named pipe is refused below rather than waited for.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw failure(path) }
     defer { close(descriptor) }
     let size = try ordinaryFileSize(descriptor, path)
-    guard size <= maximumSize else {
+    let wanted = min(size, limit)
+    guard wanted <= maximumSize else {
       throw DataError.unreadable(path: path, reason: "it has \(size) bytes, more than any image")
     }
-    let wanted = min(size, limit)
     var failed: Int32 = 0
     let bytes = [UInt8](unsafeUninitializedCapacity: wanted) { buffer, count in
       count = 0

@@ -11,7 +11,7 @@ enum JPEGCodec {
       var space: Int32 = 0
       let status = tjDecompressHeader3(
         handle, address(bytes), UInt(bytes.count), &width, &height, &subsampling, &space)
-      guard status == 0, width > 0, height > 0 else {
+      guard status == 0 || hasHarmlessWarning(handle), width > 0, height > 0 else {
         throw DataError.damaged(path: name, reason: message(handle))
       }
       if space == Int32(TJCS_CMYK.rawValue) || space == Int32(TJCS_YCCK.rawValue) {
@@ -39,13 +39,8 @@ enum JPEGCodec {
           TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS)
         filled = count
       }
-      if status != 0 {
-        let reason = message(handle)
-        let warning = tjGetErrorCode(handle) == Int32(TJERR_WARNING.rawValue)
-        // Cameras write these two; they cost no pixel. Every other warning means lost data.
-        let harmless =
-          reason.contains("extraneous bytes") || reason.contains("Invalid SOS parameters")
-        guard warning && harmless else { throw DataError.damaged(path: name, reason: reason) }
+      guard status == 0 || hasHarmlessWarning(handle) else {
+        throw DataError.damaged(path: name, reason: message(handle))
       }
       return pixels
     }
@@ -82,6 +77,15 @@ enum JPEGCodec {
 
   private static func address(_ bytes: UnsafeRawBufferPointer) -> UnsafePointer<UInt8>? {
     bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
+  }
+
+  /// Whether the last call failed with nothing but a warning that costs no pixel.
+  ///
+  /// Cameras write the two named here; every other warning means lost data.
+  private static func hasHarmlessWarning(_ handle: tjhandle) -> Bool {
+    guard tjGetErrorCode(handle) == Int32(TJERR_WARNING.rawValue) else { return false }
+    let reason = message(handle)
+    return reason.contains("extraneous bytes") || reason.contains("Invalid SOS parameters")
   }
 
   private static func message(_ handle: tjhandle) -> String {

@@ -71,12 +71,13 @@ enum IDXLoader {
     guard height <= ImageCodec.maximumSide, width <= ImageCodec.maximumSide else {
       throw DataError.imageTooLarge(path: pair.images, width: width, height: height)
     }
+    // Beside the pixels: each label as the byte of the file and as an integer.
+    try ImageFileReader.requireMemory(count * (height * width + 9), pair.images)
     var labelBytes = [UInt8](repeating: 0, count: count)
     try labelBytes.withUnsafeMutableBytes { try labelFile.read(into: $0) }
     let labels = labelBytes.map(Int.init)
     try BundleAssembly.checkLabels(
       labels[...], of: pair.labels, classCount: classCount, skipBad: options.skipBad, &warnings)
-    try ImageFileReader.requireMemory(count * height * width, pair.images)
     let images = try Tensor.filled([count, 1, height, width], dtype: .uint8) {
       try imageFile.read(into: $0)
     }

@@ -21,6 +21,13 @@ extension Checkpoint {
     try SealedReader(path, kind: kind, format: format, policy: policy).tensors(below: "model")
   }
 
+  /// Reads nothing but the sets of sample indices.
+  public static func indexSets(
+    of path: String, policy: SealPolicy = .required
+  ) throws -> [String: [Int]] {
+    try indexSets(SealedReader(path, kind: kind, format: format, policy: policy))
+  }
+
   /// The data sets that differ from what was written: empty for an untouched file.
   public static func changes(at path: String) throws -> [StoreError] {
     try SealedReader(path, kind: kind, format: nil, policy: .edited).mismatches()
@@ -44,9 +51,7 @@ extension Checkpoint {
     progress = try reader.json("/progress", as: Progress.self) ?? Progress()
     recipe = try reader.text("/recipe")
     fingerprints = try reader.json("/data/fingerprints", as: [String: String].self) ?? [:]
-    for (name, dataset) in reader.children(of: "/data/indices/") {
-      indexSets[name] = try dataset.integers()
-    }
+    indexSets = try Checkpoint.indexSets(reader)
     history = try reader.children(of: "/history/").map { name, dataset in
       try Checkpoint.series(dataset, name: name)
     }
@@ -62,6 +67,14 @@ extension Checkpoint {
     return MetricSeries(
       name: name, unit: dataset.attributes["unit"] ?? "",
       rowBytes: try dataset.bytes())
+  }
+
+  private static func indexSets(_ reader: SealedReader) throws -> [String: [Int]] {
+    var sets: [String: [Int]] = [:]
+    for (name, dataset) in reader.children(of: "/data/indices/") {
+      sets[name] = try dataset.integers()
+    }
+    return sets
   }
 
   private static func states(_ reader: SealedReader) throws -> [String: StateDict] {

@@ -16,6 +16,11 @@ struct PickleMachine {
   private(set) var lists: [[PickleValue]] = []
   private(set) var tuples: [[PickleValue]] = []
   private(set) var tables: [[(PickleValue, PickleValue)]] = []
+  /// Values that constructors have copied out of lists and tuples.
+  private var copied = 0
+
+  /// Numbers that a shape, or the strides of a tensor, may have at most.
+  private static let mostAxes = 64
 
   init(_ code: [UInt8]) { self.code = code }
 
@@ -137,6 +142,7 @@ struct PickleMachine {
         guard case .list(let list) = first else {
           throw refusal("a list of pairs", "another value")
         }
+        try spend(lists[list].count)
         for item in lists[list] {
           let pair = try (tupleOrList(item))
           guard pair.count == 2 else { throw refusal("pairs", "\(pair.count) values") }
@@ -238,10 +244,24 @@ struct PickleMachine {
     return try tuple(value)
   }
 
-  private func integers(_ value: PickleValue) throws -> [Int] {
-    try tupleOrList(value).map {
+  private mutating func integers(_ value: PickleValue) throws -> [Int] {
+    let values = try tupleOrList(value)
+    guard values.count <= Self.mostAxes else {
+      throw refusal("at most \(Self.mostAxes) axes", "\(values.count)")
+    }
+    try spend(values.count)
+    return try values.map {
       guard case .int(let number) = $0 else { throw refusal("whole numbers", "another value") }
       return number
+    }
+  }
+
+  /// Counts values that are about to be copied. An honest pickle spells each of them, in a byte or more,
+  /// for one copy; one that lets a long list be copied again and again would exhaust the memory.
+  private mutating func spend(_ count: Int) throws {
+    copied += count
+    guard copied <= code.count else {
+      throw refusal("at most \(code.count) values, one a byte", "lists that are copied repeatedly")
     }
   }
 

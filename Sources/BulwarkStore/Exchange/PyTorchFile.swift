@@ -20,8 +20,9 @@ public enum PyTorchFile {
 
   /// Reads a state dict saved by `torch.save`.
   ///
-  /// The file may hold the dict itself or a checkpoint with the dict under one of the usual keys. The
-  /// pickle inside may build plain values and tensors; anything else is refused by name.
+  /// The file may hold a checkpoint with the dict under one of the usual keys, or the dict itself, which
+  /// is taken where no such key leads to tensors. The pickle inside may build plain values and tensors;
+  /// anything else is refused by name.
   ///
   /// - Throws: ``StoreError``: `refusedPickle` for anything but tensors and plain values,
   ///   `foreignFile` for other files and PyTorch's format from before 1.6, `digestMismatch`,
@@ -113,7 +114,7 @@ public enum PyTorchFile {
     func holdsTensors(_ table: Int) -> Bool {
       machine.tables[table].contains { if case .tensor = $0.1 { true } else { false } }
     }
-    if holdsTensors(top) { return (top, nil) }
+    // First: beside the table may stand tensors of another kind, such as the best accuracy so far.
     for key in keys {
       for (name, value) in machine.tables[top] {
         if case .string(key) = name, case .table(let inner) = value, holdsTensors(inner) {
@@ -121,6 +122,7 @@ public enum PyTorchFile {
         }
       }
     }
+    if holdsTensors(top) { return (top, nil) }
     let names = machine.tables[top].prefix(10).compactMap {
       if case .string(let name) = $0.0 { name } else { nil }
     }

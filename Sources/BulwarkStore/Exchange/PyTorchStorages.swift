@@ -57,7 +57,7 @@ struct PyTorchStorages {
     else { throw refuse() }
     var count = 1
     var last = tensor.offset
-    for (size, stride) in Swift.zip(tensor.shape, tensor.strides) {
+    for (size, stride) in Swift.zip(tensor.shape, tensor.steps) {
       guard size >= 0, stride >= 0 else { throw refuse() }
       let (product, overflow) = count.multipliedReportingOverflow(by: size)
       let (reach, far) = stride.multipliedReportingOverflow(by: max(0, size - 1))
@@ -79,7 +79,7 @@ struct PyTorchStorages {
         try zip.file.read(into: target, at: entry.offset + view.offset * width)
         return
       }
-      let reach = Swift.zip(view.shape, view.strides).reduce(1) { $0 + ($1.0 - 1) * $1.1 }
+      let reach = Swift.zip(view.shape, view.steps).reduce(1) { $0 + ($1.0 - 1) * $1.1 }
       let source = try zip.file.bytes(reach * width, at: entry.offset + view.offset * width)
       source.withUnsafeBytes { view.gather(from: $0, into: target, width: width) }
     }
@@ -95,6 +95,9 @@ struct PyTorchStorages {
 }
 
 extension PickleTensor {
+  /// The strides that count: an axis of one element has none, whatever the file says.
+  var steps: [Int] { zip(shape, strides).map { $0 == 1 ? 0 : $1 } }
+
   /// Whether the elements lie in row-major order without gaps.
   var isContiguous: Bool {
     var next = 1
@@ -109,15 +112,16 @@ extension PickleTensor {
   func gather(
     from source: UnsafeRawBufferPointer, into target: UnsafeMutableRawBufferPointer, width: Int
   ) {
+    let steps = self.steps
     var index = [Int](repeating: 0, count: shape.count)
     var position = 0
     for place in stride(from: 0, to: target.count, by: width) {
       for byte in 0..<width { target[place + byte] = source[position * width + byte] }
       for axis in shape.indices.reversed() {
         index[axis] += 1
-        position += strides[axis]
+        position += steps[axis]
         if index[axis] < shape[axis] { break }
-        position -= strides[axis] * shape[axis]
+        position -= steps[axis] * shape[axis]
         index[axis] = 0
       }
     }

@@ -33,7 +33,7 @@ final class FileDescriptor: Sendable {
     }
     var status = stat()
     guard fstat(number, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-      Foundation.close(number)
+      // `deinit` closes the file: it runs also after a throw, since every property has its value.
       throw StoreError(
         .foreignFile, file: name, expected: "a regular file",
         found: status.st_mode & S_IFMT == S_IFDIR ? "a folder" : "something else",
@@ -41,7 +41,7 @@ final class FileDescriptor: Sendable {
     }
   }
 
-  deinit { Foundation.close(number) }
+  deinit { if number >= 0 { Foundation.close(number) } }
 
   /// The path under which this process can open the very same file again.
   var reopenPath: String { "/dev/fd/\(number)" }

@@ -38,10 +38,20 @@ public struct RecipeTree: Sendable, Equatable {
 
   private static func parsed(_ text: String, file: String) throws -> Any? {
     do {
-      return try Yams.load(yaml: text)
+      return try Yams.load(yaml: text, .default, constructor)
     } catch {
       throw RecipeError.notYAML(file: file, cause: "\(error)")
     }
+  }
+
+  /// Yams' own, but for whole numbers beyond `Int.max`, of which that makes texts.
+  private static var constructor: Constructor {
+    var scalars = Constructor.defaultScalarMap
+    scalars[.int] = { scalar in
+      if let value = Int.construct(from: scalar) { return value }
+      return UInt64.construct(from: scalar)
+    }
+    return Constructor(scalars)
   }
 
   /// The value of a key at the top of a YAML text, as text; nil when there is none or the text is not
@@ -161,6 +171,7 @@ public struct RecipeTree: Sendable, Equatable {
     case let value as [Any]: return .array(try value.map { try json($0, file: file) })
     case let value as Bool: return .bool(value)
     case let value as Int: return .int(value)
+    case let value as UInt64: return .unsigned(value)
     case let value as Double where value.isFinite: return .double(value)
     // Named as it is written: no setting is infinite, and JSON has no word for it.
     case let value as Double: return .string("\(value)")
@@ -187,13 +198,13 @@ public struct RecipeTree: Sendable, Equatable {
     _ base: JSONValue, with over: JSONValue, path: String, file: String
   ) throws -> JSONValue {
     func child(_ key: String) -> String { RecipeTree.child(key, of: path) }
-    if case .double(let value) = over, abs(value) >= 0x1p63 {
-      throw RecipeError.wrongType(
-        path, file: file, expected: "a number of fewer than 19 digits", found: "\(value)")
+    func tooLong(_ number: String) -> RecipeError {
+      .wrongType(path, file: file, expected: "a number of fewer than 19 digits", found: number)
     }
+    if case .double(let value) = over, abs(value) >= 0x1p63 { throw tooLong("\(value)") }
     if optional.contains(path) {
       switch over {
-      case .null, .int, .double: return over
+      case .null, .int, .unsigned, .double: return over
       default:
         throw RecipeError.wrongType(
           path, file: file, expected: "a number or null", found: RecipeTree.kind(over))
@@ -218,7 +229,11 @@ public struct RecipeTree: Sendable, Equatable {
       (.string, .string),
       (.array, .array):
       return over
+    // A whole number that was set before, such as a seed, may be beyond `Int.max`.
+    case (.unsigned, .double), (.unsigned, .unsigned), (.unsigned, .int): return over
+    case (.double, .unsigned(let value)): throw tooLong("\(value)")
     case (.string, .int(let value)): return .string("\(value)")
+    case (.string, .unsigned(let value)): return .string("\(value)")
     default:
       throw RecipeError.wrongType(
         path, file: file, expected: RecipeTree.kind(base), found: RecipeTree.kind(over))

@@ -7,10 +7,12 @@ import Foundation
 /// |---|---|
 /// | JSON | an array of numbers, or an object that holds one under `indices`, `flagged`, `poisoned_indices` or `poisoned` |
 /// | CSV | positions one a line, or a column named `index`; an optional column `flagged` (0 or 1) selects rows |
-/// | HDF5 | a data set `flagged`, `indices` or `poisoned`, or `data/indices/...` of a sealed file |
+/// | HDF5 | a data set `flagged`, `indices` or `poisoned` of type int64, uncompressed, at the top of the file |
+/// | Bulwark data set or checkpoint | an index set `flagged`, `indices` or `poisoned` |
 ///
 /// So it reads what `bulwark flag` and `bulwark data poison` write. The first key of `indices`, `flagged`,
-/// `poisoned_indices`, `poisonedIndices` (the manifest `poison.json`) and `poisoned` counts.
+/// `poisoned_indices`, `poisonedIndices` (the manifest `poison.json`) and `poisoned` counts. Files of any origin
+/// may be given: a child process parses HDF5, and no link out of the file is followed.
 public enum ForgetListFile {
   private static let keys = [
     "indices", "flagged", "poisoned_indices", "poisonedIndices", "poisoned",
@@ -20,20 +22,24 @@ public enum ForgetListFile {
   ///
   /// - Parameter path: the file; what it holds is recognized by its first bytes.
   /// - Returns: the positions.
-  /// - Throws: `StoreError` for a missing or damaged file, `UnlearningError.notAList`.
+  /// - Throws: `StoreError` for a missing, damaged or hostile file and for HDF5 lists of another type,
+  ///   `UnlearningError.notAList`.
   public static func read(_ path: String) throws -> [Int] {
     guard let data = FileManager.default.contents(atPath: path) else {
       throw StoreError(
         .missingFile, file: path, expected: "a list of sample positions", found: "no such file",
         remedy: "Check the path of the list.")
     }
-    if data.starts(with: [0x89, 0x48, 0x44, 0x46]) { return try hdf5(path) }
-    if DatasetFile.isOne(path) {
-      let sets = try DatasetFile(reading: path).indexSets
-      guard let found = keys.compactMap({ sets[$0] }).first else {
-        throw notAList(path, "the data set stores no index set")
+    if data.starts(with: [0x89, 0x48, 0x44, 0x46]) {
+      guard let found = try HDF5File.integers(in: path, firstOf: keys) else {
+        throw notAList(path, "no data set \(keys.joined(separator: ", "))")
       }
       return found
+    }
+    if DatasetFile.isOne(path) { return try stored(DatasetFile(reading: path).indexSets, path) }
+    // The seal of a checkpoint, or a broken one, of which the reader says what is wrong.
+    if data.starts(with: [0x89, 0x42, 0x57, 0x4B]) {
+      return try stored(Checkpoint.indexSets(of: path), path)
     }
     guard let text = String(data: data, encoding: .utf8) else {
       throw notAList(path, "it is neither text nor HDF5")
@@ -97,18 +103,11 @@ public enum ForgetListFile {
     }
   }
 
-  private static func hdf5(_ path: String) throws -> [Int] {
-    let file = try HDF5File.open(path)
-    let names = Set(try file.root.links().map(\.name))
-    guard let key = keys.first(where: names.contains),
-      case .dataset(let dataset) = try file.root.child(key), dataset.info.shape.count == 1
-    else { throw notAList(path, "no data set \(keys.joined(separator: ", "))") }
-    guard dataset.info.element == .number(.int64) else {
-      throw notAList(path, "\(key) is not of type int64")
+  private static func stored(_ sets: [String: [Int]], _ path: String) throws -> [Int] {
+    guard let found = keys.lazy.compactMap({ sets[$0] }).first else {
+      throw notAList(path, "it stores no index set \(keys.joined(separator: ", "))")
     }
-    return try dataset.bytes().withUnsafeBytes { raw in
-      (0..<raw.count / 8).map { Int(raw.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
-    }
+    return found
   }
 
   private static func notAList(_ path: String, _ reason: String) -> UnlearningError {
