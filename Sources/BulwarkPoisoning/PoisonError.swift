@@ -76,12 +76,15 @@ extension PoisonError {
   public var remedy: String {
     switch self {
     case .invalidParameter(let name, _, _): "Correct \(name)."
-    case .invalidTarget: "Give the number of an existing class with --target."
+    case .invalidTarget:
+      "Give the number of an existing class with --target (with a recipe or --set: poison.target)."
     case .tooMany: "Lower the rate, or use more data."
     case .nothingToPoison: "Raise the rate, or use more data."
     case .triggerTooLarge: "Use a smaller trigger or larger images."
     case .emptyTrigger: "Use a picture whose trigger pixels are not black."
-    case .classifierMissing: "Train a classifier on the clean data first and pass its checkpoint."
+    case .classifierMissing:
+      "Train a classifier on the clean data first and give its checkpoint with --classifier (with a recipe or "
+        + "--set: poison.classifier)."
     case .wrongLogits: "Use a classifier of this data set's classes."
     case .gradientNotFinite: "Use a classifier whose training did not diverge."
     case .wrongImages: "Use 8-bit images of 1 or 3 channels."

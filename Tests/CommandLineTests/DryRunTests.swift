@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@Suite("bulwark run --dry-run")
+@Suite("bulwark run and unlearn --dry-run")
 struct DryRunTests {
   /// Both methods with every stage on all digits, at a size for seconds.
   private static let recipe = """
@@ -51,5 +51,25 @@ struct DryRunTests {
     #expect(
       ratio > 0.5 && ratio < 2,
       "estimated \(estimate) s, took \(real.processor) s of the processor")
+  }
+
+  @Test("A method that diverges in its first steps gets a remark, and the others their estimates")
+  func diverging() async throws {
+    let fixture = try await UnlearnFixture()
+    let arguments = [
+      "unlearn", "--recipe", fixture.recipe, "--method", "ga", "--method", "ft", "--set",
+      "settings.ga.training.learning_rate=1e17", "--set", "settings.ga.training.batch_size=10",
+      "--dry-run", "--out", fixture.out("never"),
+    ]
+    let outcome = try await fixture.tool.start(arguments + ["--json"]).outcome()
+    #expect(outcome.status == 0, "\(outcome.stderr)")
+    let details = try #require(outcome.json?["details"] as? [String: Any])
+    let estimates = try #require(details["estimates"] as? [[String: Any]])
+    #expect(estimates.map { $0["name"] as? String } == ["ga", "ft"])
+    let remark = try #require(estimates[0]["remark"] as? String)
+    #expect(remark.contains("infinite or not a number") && remark.contains("learning rate"))
+    #expect(estimates[1]["remark"] == nil)
+    let text = try await fixture.tool.start(arguments).outcome()
+    #expect(text.stdout.contains("ga diverges: "), "\(text.stdout)")
   }
 }

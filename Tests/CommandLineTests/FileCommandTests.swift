@@ -335,6 +335,19 @@ struct FileCommandTests {
     #expect(used.status == 0, "\(used.stderr)")
   }
 
+  @Test("evaluate with a trigger that is not there is exit code 66; one that is none, 65")
+  func missingTrigger() async throws {
+    let folder = try TemporaryFolder()
+    try writeCheckpoint(to: folder.file("model.h5"))
+    try "[]".write(toFile: folder.file("list.json"), atomically: true, encoding: .utf8)
+    for (name, status) in [("none.json", 66), ("list.json", 65)] {
+      let outcome = try await tool(
+        "evaluate", folder.file("model.h5"), "--data", "digits", "--trigger", folder.file(name))
+      #expect(outcome.status == Int32(status), "\(outcome.stderr)")
+      #expect(outcome.stderr.contains(name), "\(outcome.stderr)")
+    }
+  }
+
   @Test("A model and data that do not fit each other are refused in words")
   func mismatch() async throws {
     let folder = try TemporaryFolder()

@@ -61,6 +61,14 @@ struct FlagPixelsTests {
     #expect(any.count == 200 && Set(any).count > 2)
   }
 
+  @Test("--all-classes, which changes nothing here without --count, is refused without it")
+  func allClasses() async throws {
+    let folder = try TemporaryFolder()
+    let outcome = try await tool(
+      "flag", "--data", "digits", "--out", folder.file("list"), "--all-classes")
+    #expect(outcome.status == 64 && outcome.stderr.contains("--count"), "\(outcome.stderr)")
+  }
+
   @Test("Clean digits: nothing is flagged, and a word says what that does not mean")
   func clean() async throws {
     let folder = try TemporaryFolder()

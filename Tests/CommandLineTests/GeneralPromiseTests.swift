@@ -65,6 +65,48 @@ struct GeneralPromiseTests {
     #expect(!outcome.stderr.isEmpty)
   }
 
+  @Test(
+    "A command's help lists no flag that the command refuses",
+    arguments: [
+      (["watermark", "verify"], ["--resume", "--from", "--seed"]),
+      (["watermark", "queries"], ["--resume", "--from", "--seed"]),
+      (["watermark", "embed"], ["--from"]), (["watermark", "stress"], ["--from"]),
+      (["unlearn"], ["--from"]),
+    ])
+  func helpIsTrue(command: [String], refused: [String]) async throws {
+    let help = try await tool.start(command + ["--help"]).outcome()
+    #expect(help.status == 0 && help.stdout.contains("--skip-bad"))
+    for flag in refused {
+      #expect(!help.stdout.contains(flag), "\(flag)")
+      let outcome = try await tool.start(command + [flag, "1"]).outcome()
+      #expect(outcome.status == 64 && outcome.stderr.contains(flag), "\(outcome.stderr)")
+    }
+    for whole in ["train", "run"] {
+      let help = try await tool.start([whole, "--help"]).outcome()
+      for flag in ["--out", "--force", "--dry-run", "--skip-bad", "--resume", "--seed", "--from"] {
+        #expect(help.stdout.contains(flag + " "), "\(whole) \(flag)")
+      }
+    }
+  }
+
+  @Test("run takes the flags of every command, and says so where a recipe has no use for one")
+  func idleFlag() async throws {
+    let verify = "watermark verify\nkey: k.json\nsuspect: s.h5"
+    let cases: [(String, [String], String)] = [
+      (verify, ["--seed", "1"], "Leave --seed out"), (verify, ["--resume"], "no meaning"),
+      (verify, ["--from", "a.h5"], "no meaning"),
+      ("unlearn\ncheckpoint: s.h5\nforget: class:1", ["--from", "a.h5"], "no meaning"),
+      ("watermark embed\nowner: Ada", ["--from", "a.h5"], "no meaning"),
+      ("watermark stress\ncheckpoint: s.h5\nkey: k.json", ["--from", "a.h5"], "no meaning"),
+    ]
+    for (command, flags, words) in cases {
+      let recipe = try TinyRecipe("command: \(command)\n")
+      let outcome = try await tool.start(["run", recipe.path] + flags).outcome()
+      #expect(outcome.status == 64, "\(command): \(outcome.stderr)")
+      #expect(outcome.stderr.contains(words), "\(command): \(outcome.stderr)")
+    }
+  }
+
   @Test("With --quiet nothing but errors goes to stderr, and the result still goes to stdout")
   func quiet() async throws {
     let outcome = try await tool("data", "inspect", "digits", "--quiet")

@@ -1,4 +1,8 @@
+import BulwarkData
+import BulwarkPoisoning
+import BulwarkTensor
 import BulwarkTraining
+import BulwarkUnlearning
 import Foundation
 import Testing
 
@@ -84,6 +88,41 @@ struct InfrastructureTests {
       ToolError(summary: "A.", remedy: "B.", category: .usage, causes: ["C"]), verbose: true)
     #expect(verbose.lines.last == "  because: C")
     #expect(ErrorReport(CocoaError(.fileReadNoSuchFile), verbose: false).status == .missingInput)
+  }
+
+  @Test("A path in front of an error keeps its spelling")
+  func paths() {
+    let exists = ErrorReport(ToolError.exists("runs"), verbose: false)
+    #expect(exists.lines.first == "bulwark: 'runs' exists already.")
+    let unfinished = #expect(throws: ToolError.self) { try FinishedRun("nowhere") }
+    #expect(unfinished?.summary.hasPrefix("'nowhere' holds no ") == true)
+  }
+
+  @Test("The command that goes on with a run quotes what a shell would take apart")
+  func continuation() {
+    #expect(
+      RunFolder(path: "runs/a-1").continuation
+        == "bulwark run runs/a-1/recipe.yaml --out runs/a-1 --resume")
+    #expect(
+      RunFolder(path: "Ada's runs", skipBad: true).continuation
+        == #"bulwark run 'Ada'\''s runs/recipe.yaml' --out 'Ada'\''s runs' --resume --skip-bad"#)
+    #expect(ShellCommand.line(["", "$HOME", "ä.h5"]) == "'' '$HOME' ä.h5")
+  }
+
+  @Test("A remedy that names a flag names the key of a recipe, too")
+  func remedies() {
+    let errors: [(any BulwarkError, String)] = [
+      (DataError.wrongFormat(path: "a", expected: "b", found: "c"), "data.kind"),
+      (DataError.labelOutOfRange(path: "a", index: 0, label: 9, classCount: 3), "data.kind"),
+      (DataError.unknownKind(path: "a", found: "b"), "data.kind"),
+      (DataError.tooMuchMemory(path: "a", needed: 2, available: 1), "data.image_size"),
+      (UnlearningError.differentData(expected: "a", found: "b"), "accept_different_data"),
+      (PoisonError.invalidTarget(target: 9, classCount: 3), "poison.target"),
+      (PoisonError.classifierMissing(attack: "a"), "poison.classifier"),
+    ]
+    for (error, key) in errors {
+      #expect(error.remedy.contains(key) && error.remedy.contains("--"), "\(error.remedy)")
+    }
   }
 
   @Test("Durations and sizes are given in the unit a person would use")

@@ -162,6 +162,40 @@ struct TrainTests {
     #expect(outcome.status == 65 && outcome.stderr.contains("UTF-8"), "\(outcome.stderr)")
   }
 
+  @Test("Flags that describe an attack are refused where none is chosen, unless that is said")
+  func idleAttack() async throws {
+    let folder = try TemporaryFolder()
+    func train(_ more: String...) async throws -> Tool.Outcome {
+      try await tool.start(
+        [
+          "train", "--data", "digits", "--limit", "200", "--method", "standard", "--model",
+          "small_cnn", "--width", "4", "--dry-run", "--out", folder.file("run"), "--rate", "0.5",
+          "--target", "77", "--trigger", "nope.png",
+        ] + more
+      ).outcome()
+    }
+    let refused = try await train()
+    #expect(refused.status == 64, "\(refused.stderr)")
+    #expect(refused.stderr.contains("--rate, --target, --trigger would have no effect"))
+    #expect(refused.stderr.contains("--attack"))
+    let meant = try await train("--attack", "none")
+    #expect(meant.status == 0, "\(meant.stderr)")
+    let chosen = try await train("--set", "poison.attack=badnets")
+    #expect(chosen.status == 66 && chosen.stderr.contains("nope.png"), "\(chosen.stderr)")
+  }
+
+  @Test("A folder in the place of a recipe is named as one, with the recipe in it")
+  func folder() async throws {
+    let recipe = try TinyRecipe()
+    let empty = try await tool("run", recipe.folder.url.path, "--out", recipe.out("run"))
+    #expect(empty.status == 65 && empty.stderr.contains("is a folder"), "\(empty.stderr)")
+    #expect(empty.stderr.contains("Give a YAML file."), "\(empty.stderr)")
+    let inside = recipe.out("recipe.yaml")
+    try TinyRecipe.text.write(toFile: inside, atomically: true, encoding: .utf8)
+    let run = try await tool("train", "--recipe", recipe.folder.url.path, "--dry-run")
+    #expect(run.status == 65 && run.stderr.contains("recipe in it, '\(inside)'"), "\(run.stderr)")
+  }
+
   @Test("A missing recipe or data set is exit code 66")
   func missing() async throws {
     let recipe = try TinyRecipe()

@@ -61,6 +61,7 @@ struct UnlearnChainTests {
     #expect(refused.status == 65, "\(refused.stderr)")
     #expect(
       refused.stderr.contains(list) && refused.stderr.contains("--leave-out"), "\(refused.stderr)")
+    #expect(refused.stderr.contains("leave_out"), "\(refused.stderr)")
     let taken = try await fixture.tool.start(
       arguments + ["--out", fixture.out("b"), "--leave-out", list]
     ).outcome()

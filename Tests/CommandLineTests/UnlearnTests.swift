@@ -152,13 +152,14 @@ struct UnlearnTests {
     #expect(whole.status == 0, "\(whole.stderr)")
 
     let parts = fixture.out("parts")
-    let first = try fixture.tool.start(["run", fixture.recipe, "--out", parts] + long)
+    let first = try fixture.tool.start(
+      ["run", fixture.recipe, "--out", parts, "--skip-bad"] + long)
     try await first.wait(for: "salun: salun")
     first.send(SIGTERM)
     let stopped = try await first.outcome()
     #expect(stopped.status == 75, "\(stopped.stderr)")
-    let advice = "bulwark run \(parts)/recipe.yaml --out \(parts) --resume"
-    #expect(stopped.stderr.contains(advice))
+    let advice = "bulwark run \(parts)/recipe.yaml --out \(parts) --resume --skip-bad"
+    #expect(stopped.stderr.contains(advice), "\(stopped.stderr)")
     let refused = try await fixture.tool("run", fixture.recipe, "--out", parts, "--resume")
     #expect(refused.status == 64)
     #expect(refused.stderr.contains("epochs"))
@@ -200,6 +201,7 @@ struct UnlearnTests {
       (["--ratio", "1.5"], 64, "mask.ratio"),
       (["--method", "ft", "--ratio", "0.3"], 64, "no method here has a mask"),
       (["--checkpoint", "/nonexistent.h5"], 66, "nonexistent"),
+      (["--trigger", "/nonexistent.json"], 66, "nonexistent"),
       (["--limit", "150"], 65, "--accept-different-data"),
       (["--set", "settings.salun.trainin.epochs=1"], 64, "'training'"),
       (["--seeds", "0"], 64, "seeds"),
@@ -281,6 +283,36 @@ struct UnlearnTests {
       "unlearn", "--recipe", fixture.recipe, "--method", "ga", "--set",
       "settings.ga.training.learning_rate=1e17", "--out", fixture.out("alone"))
     #expect(alone.status == 1 && alone.stderr.contains("smaller learning rate"))
+  }
+
+  @Test("--force leaves nothing of the run before, also where the new one fails")
+  func force() async throws {
+    let fixture = try await UnlearnFixture()
+    let out = fixture.out("run")
+    try FileManager.default.createDirectory(atPath: out, withIntermediateDirectories: true)
+    func isThere(_ name: String) -> Bool {
+      FileManager.default.fileExists(atPath: out + "/" + name)
+    }
+    let old = [
+      "result.json", "forgetting.json", "forgetting.h5", "salun-seed0.h5", "ft-random-seed3.h5",
+    ]
+    for name in old + ["recipe.yaml", "ga-best.h5"] {
+      try "old".write(toFile: out + "/" + name, atomically: true, encoding: .utf8)
+    }
+    // What is read must not be among what goes.
+    let own = try await fixture.tool(
+      "unlearn", "--recipe", fixture.recipe, "--checkpoint", out + "/salun-seed0.h5", "--out", out,
+      "--force")
+    #expect(own.status == 64 && own.stderr.contains("another --out"), "\(own.stderr)")
+    #expect(isThere("salun-seed0.h5") && isThere("result.json"))
+
+    let failed = try await fixture.tool(
+      "unlearn", "--recipe", fixture.recipe, "--method", "ga", "--set",
+      "settings.ga.training.learning_rate=1e17", "--out", out, "--force")
+    #expect(failed.status == 1, "\(failed.stderr)")
+    for name in old { #expect(!isThere(name), "\(name)") }
+    #expect(isThere("ga-best.h5"))
+    #expect(try await fixture.tool("summarize", out).status == 66)
   }
 
   @Test("Retrain is no reference for a model that DBD trained, and the tool says so")

@@ -28,12 +28,16 @@ struct WatermarkQueriesTests {
       ["watermark", "queries", "--out", queries, "--png", "--json", "--quiet"] + task + numbers
     ).outcome()
     #expect(asked.status == 0, "\(asked.stderr)")
+    // How many there are is no metric of the dictionary.
+    #expect(asked.json?["metrics"] == nil)
     // The owner's carriers are in there.
     let mode = try FileManager.default.attributesOfItem(atPath: queries)[.posixPermissions]
     #expect(mode as? Int == 0o700)
     let images = try DataSource.load(queries + "/queries.h5").train
     let pictures = try FileManager.default.contentsOfDirectory(atPath: queries + "/images")
     #expect(pictures.count == images.count)
+    let facts = try #require(asked.json?["details"] as? [String: Any])
+    #expect(facts["queries"] as? Int == images.count)
     #expect(
       try ImageCodec.decode(path: queries + "/images/000003.png") == images.raster(3))
     let again = try await fixture.tool.start(
@@ -106,5 +110,60 @@ struct WatermarkQueriesTests {
       #expect(outcome.status == status, "\(more): \(outcome.stderr)")
       #expect(outcome.stderr.contains(words), "\(more): \(outcome.stderr)")
     }
+  }
+
+  /// A fixture with a key in the folder `run`.
+  private func embedded() async throws -> WatermarkFixture {
+    let fixture = try WatermarkFixture()
+    let outcome = try await fixture.tool(
+      "watermark", "embed", "--recipe", fixture.recipe, "--epochs", "1", "--out",
+      fixture.out("run"), "--quiet")
+    try #require(outcome.status == 0, "\(outcome.stderr)")
+    return fixture
+  }
+
+  /// Starts to write the queries of that key and of so many foreign ones to the folder `queries`.
+  private func ask(_ fixture: WatermarkFixture, keys: Int, _ more: String...) throws -> Tool.Running
+  {
+    try fixture.tool.start(
+      [
+        "watermark", "queries", "--key", fixture.out("run") + "/key.json", "--limit", "200",
+        "--set", "data.test_limit=60", "--threads", "1", "--out", fixture.out("queries"),
+        "--foreign-keys", "\(keys)", "--suspect-keys", "\(keys)",
+      ] + more)
+  }
+
+  @Test("With --force no picture of an earlier query set stays, and no other file goes")
+  func force() async throws {
+    let fixture = try await embedded()
+    let pictures = fixture.out("queries") + "/images"
+    func names() throws -> [String] {
+      try FileManager.default.contentsOfDirectory(atPath: pictures)
+    }
+    let first = try await ask(fixture, keys: 9, "--png").outcome()
+    #expect(first.status == 0, "\(first.stderr)")
+    let many = try names().count
+    try "mine".write(toFile: pictures + "/notes.png", atomically: true, encoding: .utf8)
+    let second = try await ask(fixture, keys: 1, "--png", "--force").outcome()
+    #expect(second.status == 0, "\(second.stderr)")
+    let images = try DataSource.load(fixture.out("queries") + "/queries.h5").train
+    #expect(images.count < many)
+    #expect(try names().count == images.count + 1)
+    let third = try await ask(fixture, keys: 1, "--force").outcome()
+    #expect(third.status == 0, "\(third.stderr)")
+    #expect(try names() == ["notes.png"])
+  }
+
+  @Test(
+    "A signal while pictures are written leaves none, so that the same command can be given again")
+  func interrupted() async throws {
+    let fixture = try await embedded()
+    let running = try ask(fixture, keys: 199, "--png")
+    try await running.wait(for: "pictures")
+    running.send(SIGTERM)
+    let stopped = try await running.outcome()
+    #expect(stopped.status == 75, "\(stopped.stderr)")
+    #expect(stopped.stderr.contains("Run the same command again."), "\(stopped.stderr)")
+    #expect(!FileManager.default.fileExists(atPath: fixture.out("queries")))
   }
 }

@@ -45,7 +45,7 @@ struct EvaluateCommand: ToolCommand {
     if bundle.test == nil { console.note("\(data) has no test part; measuring all of it") }
     try loaded.check(test, path: data)
     let manifest =
-      try trigger.map { try PoisonManifest(reading: $0) } ?? PoisonManifest.stored(in: bundle)
+      try trigger.map { try PoisonManifest.given($0) } ?? PoisonManifest.stored(in: bundle)
     if let known = loaded.checkpoint.fingerprints["test"], try known != test.fingerprint {
       console.note(
         "note: \(data), as it was read here (\(test.width)×\(test.height) pixels), is not the test set that "

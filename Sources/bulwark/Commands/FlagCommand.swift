@@ -40,7 +40,11 @@ struct FlagCommand: ToolCommand {
   @Option(help: "Flag this many samples, the most suspicious ones.")
   var count: Int?
 
-  @Flag(help: "Flag samples of every class, also where DBD suspected only some.")
+  @Flag(
+    help: """
+      Flag samples of every class, also where DBD suspected only some; without a checkpoint it takes \
+      --count, too.
+      """)
   var allClasses = false
 
   @Option(
@@ -65,6 +69,11 @@ struct FlagCommand: ToolCommand {
   func validate() throws {
     if let count, count < 1 {
       throw ValidationError("--count is \(count); give a number of at least 1.")
+    }
+    if allClasses, checkpoint == nil, count == nil {
+      throw ValidationError(
+        "Without a checkpoint --all-classes has no effect on its own; give --count, too, or leave it out."
+      )
     }
   }
 

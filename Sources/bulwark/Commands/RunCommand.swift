@@ -11,6 +11,9 @@ struct RunCommand: ToolCommand {
   @Argument(help: "The recipe, a YAML file.")
   var recipe: String
 
+  @OptionGroup(title: "Run")
+  var runOptions: StagedOptions
+
   @OptionGroup
   var frame: RecipeFrame
 
@@ -18,12 +21,16 @@ struct RunCommand: ToolCommand {
 
   func run() throws {
     switch try RecipeCommand(of: recipe) {
-    case .train: try frame.perform(TrainJob.self, recipe, command: "run")
-    case .unlearn: try frame.perform(UnlearnJob.self, recipe, command: "run")
-    case .stress: try frame.perform(StressJob.self, recipe, command: "run")
-    case .watermarkEmbed: try frame.perform(WatermarkEmbedJob.self, recipe, command: "run")
-    case .watermarkVerify: try frame.perform(WatermarkVerifyJob.self, recipe, command: "run")
+    case .train: try perform(TrainJob.self)
+    case .unlearn: try perform(UnlearnJob.self)
+    case .stress: try perform(StressJob.self)
+    case .watermarkEmbed: try perform(WatermarkEmbedJob.self)
+    case .watermarkVerify: try perform(WatermarkVerifyJob.self)
     }
+  }
+
+  private func perform<Job: RecipeJob>(_ job: Job.Type) throws {
+    try frame.perform(job, recipe, command: "run", options: runOptions.options)
   }
 }
 
@@ -36,7 +43,7 @@ enum RecipeCommand: String, CaseIterable {
 
   /// Reads the key; everything else about the file is checked later.
   ///
-  /// - Throws: `ToolError` when the file is missing, `RecipeError` for an unknown command.
+  /// - Throws: `ToolError` when the file is missing or a folder, `RecipeError` for an unknown command.
   init(of file: String) throws {
     guard FileManager.default.fileExists(atPath: file) else {
       throw ToolError.missing(file, what: "recipe")

@@ -89,7 +89,7 @@ struct SummarizeCommand: ToolCommand {
           + "'\($1.trimmingCharacters(in: .whitespaces))'"
       }
       throw ToolError.usage(
-        "\(run.folder) has other settings than \(runs[0].folder): "
+        "'\(run.folder)' has other settings than '\(runs[0].folder)': "
           + (shown.isEmpty ? "a list has another length" : shown.joined(separator: ", ")) + ".",
         remedy: "Summarize runs of one recipe that differ in their seeds.")
     }

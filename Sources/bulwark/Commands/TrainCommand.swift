@@ -49,6 +49,9 @@ struct TrainCommand: ToolCommand {
   @OptionGroup(title: "Attack")
   var attackOptions: AttackOptions
 
+  @OptionGroup(title: "Run")
+  var runOptions: StagedOptions
+
   @OptionGroup
   var frame: RecipeOptions
 
@@ -56,7 +59,8 @@ struct TrainCommand: ToolCommand {
 
   func run() throws {
     try frame.perform(
-      TrainJob.self, command: "train", settings: variant.map { ["variant=\($0.rawValue)"] } ?? []
+      TrainJob.self, command: "train", options: runOptions.options,
+      settings: variant.map { ["variant=\($0.rawValue)"] } ?? []
     ) { recipe in
       if !method.isEmpty { recipe.methods = method }
       if let data { recipe.data.path = data }
@@ -67,7 +71,19 @@ struct TrainCommand: ToolCommand {
       if let width { recipe.model.width = width }
       if let attack { recipe.poison.attack = attack }
       attackOptions.overlay(on: &recipe.poison)
+      try refuseIdleAttack(recipe.poison)
     }
+  }
+
+  /// Flags that describe an attack must count; --attack none says that they should not.
+  private func refuseIdleAttack(_ poison: PoisonSettings) throws {
+    let given = attackOptions.given
+    guard attack == nil, poison.attack == PoisonSettings.none, !given.isEmpty else { return }
+    throw ToolError.usage(
+      "No attack is chosen, so \(given.joined(separator: ", ")) would have no effect.",
+      remedy:
+        "Choose one with --attack (\(AttackOptions.names)), or leave the flags of attacks out."
+    )
   }
 }
 

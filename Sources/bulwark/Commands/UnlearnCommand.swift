@@ -71,13 +71,16 @@ struct UnlearnCommand: ToolCommand {
   @Option(help: "Folder where retrained references are kept for other runs.")
   var cache: String?
 
+  @OptionGroup(title: "Run")
+  var runOptions: ResumableOptions
+
   @OptionGroup
   var frame: RecipeOptions
 
   var output: OutputOptions { frame.output }
 
   func run() throws {
-    try frame.perform(UnlearnJob.self, command: "unlearn") { recipe in
+    try frame.perform(UnlearnJob.self, command: "unlearn", options: runOptions.options) { recipe in
       if let checkpoint { recipe.checkpoint = checkpoint }
       if let data { recipe.data.path = data }
       if let dataKind { recipe.data.kind = dataKind.rawValue }

@@ -32,13 +32,18 @@ struct WatermarkEmbedCommand: ToolCommand {
   @Option(help: "Epochs of training.")
   var epochs: Int?
 
+  @OptionGroup(title: "Run")
+  var runOptions: ResumableOptions
+
   @OptionGroup
   var frame: RecipeOptions
 
   var output: OutputOptions { frame.output }
 
   func run() throws {
-    try frame.perform(WatermarkEmbedJob.self, command: "watermark embed") { recipe in
+    try frame.perform(
+      WatermarkEmbedJob.self, command: "watermark embed", options: runOptions.options
+    ) { recipe in
       if let data { recipe.data.path = data }
       if let dataKind { recipe.data.kind = dataKind.rawValue }
       if let limit { recipe.data.limit = limit }

@@ -21,17 +21,23 @@ struct WatermarkQueriesCommand: ToolCommand {
   @Flag(help: "Write each image as a PNG file, too.")
   var png = false
 
+  @OptionGroup(title: "Run")
+  var runOptions: FolderOptions
+
   @OptionGroup
   var frame: RecipeOptions
 
   var output: OutputOptions { frame.output }
 
   func run() throws {
-    let resolved = try frame.frame.resolved(WatermarkVerifyRecipe.self, frame.recipe) { recipe in
+    let options = runOptions.options
+    let resolved = try frame.frame.resolved(
+      WatermarkVerifyRecipe.self, frame.recipe, options: options
+    ) { recipe in
       keyOptions.overlay(on: &recipe)
     }
     try WatermarkQueriesJob(
-      resolved: resolved, options: frame.frame.options, png: png, console: Console(output)
+      resolved: resolved, options: options, png: png, console: Console(output)
     ).perform()
   }
 }

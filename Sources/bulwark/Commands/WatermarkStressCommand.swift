@@ -90,13 +90,18 @@ struct WatermarkStressCommand: ToolCommand {
   @Flag(help: "Keep the surrogates as checkpoints, but for those that compute on integers.")
   var keepSurrogates = false
 
+  @OptionGroup(title: "Run")
+  var runOptions: ResumableOptions
+
   @OptionGroup
   var frame: RecipeOptions
 
   var output: OutputOptions { frame.output }
 
   func run() throws {
-    try frame.perform(StressJob.self, command: "watermark stress") { recipe in
+    try frame.perform(
+      StressJob.self, command: "watermark stress", options: runOptions.options
+    ) { recipe in
       if let checkpoint { recipe.checkpoint = checkpoint }
       if let data { recipe.data.path = data }
       if let dataKind { recipe.data.kind = dataKind.rawValue }
@@ -117,6 +122,9 @@ struct WatermarkStressCommand: ToolCommand {
       if let margin { recipe.margin = margin }
       if let level { recipe.evidence.level = level }
       if keepSurrogates { recipe.keepSurrogates = true }
+      // Also where they say what is the default.
+      if foreignKeys != nil, !recipe.carriers.isEmpty { throw StressRecipe.idleForeignKeys }
+      if suite != nil, !recipe.attacks.isEmpty { throw StressRecipe.idleSuite }
     }
   }
 }

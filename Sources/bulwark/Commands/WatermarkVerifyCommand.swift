@@ -52,13 +52,18 @@ struct WatermarkVerifyCommand: ToolCommand {
   @Option(help: "Folder where null models are kept for other runs.")
   var cache: String?
 
+  @OptionGroup(title: "Run")
+  var runOptions: ReportOptions
+
   @OptionGroup
   var frame: RecipeOptions
 
   var output: OutputOptions { frame.output }
 
   func run() throws {
-    try frame.perform(WatermarkVerifyJob.self, command: "watermark verify") { recipe in
+    try frame.perform(
+      WatermarkVerifyJob.self, command: "watermark verify", options: runOptions.options
+    ) { recipe in
       keyOptions.overlay(on: &recipe)
       if let suspect { recipe.suspect = suspect }
       if let queries { recipe.queries = queries }

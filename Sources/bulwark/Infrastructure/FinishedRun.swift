@@ -40,7 +40,7 @@ struct FinishedRun {
         Result.self, from: Data(FinishedRun.text(folder, "result.json").utf8))
     } catch let error as DecodingError {
       throw ToolError(
-        summary: "\(folder)/result.json is no result of a run.",
+        summary: "'\(folder)/result.json' is no result of a run.",
         remedy: "Give folders that bulwark train or bulwark run has finished.",
         category: .badData, causes: ["\(error)"])
     }
@@ -57,7 +57,7 @@ struct FinishedRun {
       return try String(contentsOfFile: folder + "/" + name, encoding: .utf8)
     } catch {
       throw ToolError(
-        summary: "\(folder) holds no \(name).",
+        summary: "'\(folder)' holds no \(name).",
         remedy: "Give folders of finished runs; bulwark run … --out FOLDER --resume finishes one.",
         category: .missingInput)
     }

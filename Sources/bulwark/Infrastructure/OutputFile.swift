@@ -43,7 +43,7 @@ enum OutputFile {
 
   private static func cannotCreate(_ path: String, causes: [String]) -> ToolError {
     ToolError(
-      summary: "\(path) cannot be created.",
+      summary: "'\(path)' cannot be created.",
       remedy: "Choose an --out in a folder you can write to.", category: .cannotCreate,
       causes: causes)
   }

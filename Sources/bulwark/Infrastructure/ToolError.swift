@@ -14,7 +14,7 @@ struct ToolError: BulwarkError {
 
   static func exists(_ path: String) -> ToolError {
     ToolError(
-      summary: "\(path) exists already.",
+      summary: "'\(path)' exists already.",
       remedy: "Choose another --out, or add --force to replace it.", category: .cannotCreate)
   }
 

@@ -31,6 +31,15 @@ struct AttackOptions: ParsableArguments {
   /// The names of the attacks, for help texts.
   static let names = Attack.Kind.allCases.map(\.rawValue).joined(separator: ", ")
 
+  /// The flags that were given.
+  var given: [String] {
+    [
+      ("--rate", rate != nil), ("--target", target != nil), ("--draw", draw != nil),
+      ("--parameter", !parameter.isEmpty), ("--trigger", trigger != nil),
+      ("--classifier", classifier != nil),
+    ].filter(\.1).map(\.0)
+  }
+
   /// Puts what was given over `settings`.
   func overlay(on settings: inout PoisonSettings) {
     if let rate { settings.rate = rate }

@@ -15,18 +15,20 @@ struct RecipeOptions: ParsableArguments {
   /// - Parameters:
   ///   - job: what is done.
   ///   - command: its name in results.
+  ///   - options: what it is told about its output.
   ///   - settings: further overrides, after those of --set.
   ///   - flags: puts the command's own flags over the recipe.
   /// - Throws: what reading the recipe and the job throw.
   func perform<Job: RecipeJob>(
-    _ job: Job.Type, command: String, settings: [String] = [],
+    _ job: Job.Type, command: String, options: RunOptions, settings: [String] = [],
     flags: (inout Job.Recipe) throws -> Void
   ) throws {
-    try frame.perform(job, recipe, command: command, settings: settings, flags: flags)
+    try frame.perform(
+      job, recipe, command: command, options: options, settings: settings, flags: flags)
   }
 }
 
-/// What everything that follows a recipe takes: overrides, where it runs, what it says.
+/// What everything that follows a recipe takes: overrides, where it computes, what it says.
 struct RecipeFrame: ParsableArguments {
   @Option(
     name: .customLong("set"),
@@ -34,9 +36,6 @@ struct RecipeFrame: ParsableArguments {
       "Override a setting of the recipe, for example data.limit=1000; repeatable.",
       valueName: "key=value"))
   var overrides: [String] = []
-
-  @OptionGroup(title: "Run")
-  var options: RunOptions
 
   @OptionGroup(title: "Computing")
   var compute: ComputeOptions
@@ -50,14 +49,16 @@ struct RecipeFrame: ParsableArguments {
   ///   - job: what is done.
   ///   - file: the recipe; nil for the defaults.
   ///   - command: its name in results.
+  ///   - options: what it is told about its output.
   ///   - settings: further overrides, after those of --set.
   ///   - flags: puts a command's own flags over the recipe.
   /// - Throws: what reading the recipe and the job throw.
   func perform<Job: RecipeJob>(
-    _ job: Job.Type, _ file: String?, command: String, settings: [String] = [],
-    flags: (inout Job.Recipe) throws -> Void = { _ in }
+    _ job: Job.Type, _ file: String?, command: String, options: RunOptions,
+    settings: [String] = [], flags: (inout Job.Recipe) throws -> Void = { _ in }
   ) throws {
-    let resolved = try resolved(Job.Recipe.self, file, settings: settings, flags: flags)
+    let resolved = try resolved(
+      Job.Recipe.self, file, options: options, settings: settings, flags: flags)
     try Job(command: command, resolved: resolved, options: options, console: Console(output))
       .perform()
   }
@@ -67,12 +68,13 @@ struct RecipeFrame: ParsableArguments {
   /// - Parameters:
   ///   - recipe: its type.
   ///   - file: a YAML file; nil for the defaults.
+  ///   - options: those of the run, of which a seed goes over the recipe.
   ///   - settings: further overrides, after those of --set.
   ///   - flags: puts a command's own flags over the recipe.
   /// - Returns: the checked recipe.
   /// - Throws: what reading the recipe throws.
   func resolved<Recipe: ToolRecipe>(
-    _ recipe: Recipe.Type, _ file: String?, settings: [String] = [],
+    _ recipe: Recipe.Type, _ file: String?, options: RunOptions, settings: [String] = [],
     flags: (inout Recipe) throws -> Void
   ) throws -> ResolvedRecipe<Recipe> {
     try ResolvedRecipe<Recipe>(file: file, overrides: overrides + settings) { recipe in

@@ -2,9 +2,11 @@ import BulwarkDefense
 import BulwarkStore
 import Foundation
 
-/// Where a training run writes: one folder, every file in it whole or absent.
+/// Where a run writes: one folder, every file in it whole or absent.
 struct RunFolder {
   let path: String
+  /// Whether bad image files are left out, which the recipe in the folder does not say.
+  var skipBad = false
 
   var recipe: String { file("recipe.yaml") }
   var result: String { file("result.json") }
@@ -21,6 +23,12 @@ struct RunFolder {
     file("dbd-before-\(stage.rawValue).h5")
   }
 
+  /// The command that goes on with the run, as a shell takes it.
+  var continuation: String {
+    ShellCommand.line(
+      ["bulwark", "run", recipe, "--out", path, "--resume"] + (skipBad ? ["--skip-bad"] : []))
+  }
+
   /// Throws when something is there that is neither to be replaced nor a run to go on with, and when that
   /// run has other settings. Without anything there, `resume` begins a run. Writes nothing.
   func check(_ text: String, force: Bool, resume: Bool) throws {
@@ -29,7 +37,7 @@ struct RunFolder {
       guard OutputFile.isFree(path) else {
         throw ToolError(
           summary:
-            "\(path) holds no run to go on with: recipe.yaml is not there, but other files are.",
+            "'\(path)' holds no run to go on with: recipe.yaml is not there, but other files are.",
           remedy: "Choose another --out, or start anew with --force instead of --resume.",
           category: .cannotCreate)
       }
@@ -40,8 +48,25 @@ struct RunFolder {
       let changed = RunFolder.changedLines(from: stored, to: text)
       throw ToolError(
         summary: "The run in \(path) was started with other settings: \(changed).",
-        remedy: "Continue it with: bulwark run \(recipe) --out \(path) --resume", category: .usage)
+        remedy: "Continue it with: \(continuation)", category: .usage)
     }
+  }
+
+  /// Throws where the files `stale` of an earlier run, which would go, are among those that the new run reads: it
+  /// must find these again when it resumes.
+  ///
+  /// - Throws: `ToolError.usage` naming the file.
+  func refuseRemoved(_ inputs: [String], among stale: [String]) throws {
+    func whole(_ path: String) -> String {
+      URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path
+    }
+    let removed = Set(stale.map(whole))
+    guard let input = inputs.first(where: { !$0.isEmpty && removed.contains(whole($0)) }) else {
+      return
+    }
+    throw ToolError.usage(
+      "'\(input)' belongs to the run in the same folder, whose files would be removed.",
+      remedy: "Choose another --out, or move the file.")
   }
 
   /// Takes the folder for a new run whose recipe is `text`; without `resume`, the files `stale` of an

@@ -85,7 +85,7 @@ struct TrainExecution {
         status: .interrupted,
         message: "bulwark: interrupted in stage \(stop.stage) after step \(stop.step); "
           + "\(path) holds everything.\n"
-          + "Continue with: bulwark run \(folder.recipe) --out \(folder.path) --resume")
+          + "Continue with: \(folder.continuation)")
     }
     sink.finishStage()
     result.outputs["checkpoint_" + method.rawValue] = .string(path)

@@ -16,14 +16,15 @@ struct TrainJob: RecipeJob {
       try options.refuseOrigin(remedy: "Leave it out, or add dbd to the methods.")
     }
     let names = methods.map(\.rawValue).joined(separator: "-")
-    let folder = RunFolder(path: options.out ?? "runs/\(names)-seed\(resolved.recipe.seed)")
+    let folder = RunFolder(
+      path: options.out ?? "runs/\(names)-seed\(resolved.recipe.seed)", skipBad: options.skipBad)
     try folder.check(resolved.text, force: options.force, resume: options.resume)
     let stale =
       TrainRecipe.Method.allCases.map(folder.checkpoint)
       + DBDTrainer.Stage.allCases.map { folder.checkpoint(before: $0) }
       + ["result.json", "suspicion.json", "suspicion.h5", "poison.json", "pictures.png"]
       .map(folder.file)
-    try refuseRemoved(list: resolved.recipe.leaveOut, among: stale)
+    if !options.resume { try folder.refuseRemoved([resolved.recipe.leaveOut], among: stale) }
     let run = try TrainRun(resolved, skipBad: options.skipBad, console: console)
     // Before anything of an earlier run goes: the origin may lie in the same folder.
     let origin = try options.from.map { try RunOrigin($0, of: run) }
@@ -36,17 +37,6 @@ struct TrainJob: RecipeJob {
     if let origin { try execution.start(from: origin) }
     let (result, table) = try execution(command: command)
     try console.finish(result) { table.lines() + ["", "written to \(folder.path)"] }
-  }
-
-  /// A run must find the list of what it leaves out again when it resumes.
-  private func refuseRemoved(list: String, among stale: [String]) throws {
-    func whole(_ path: String) -> String {
-      URL(fileURLWithPath: path).resolvingSymlinksInPath().standardizedFileURL.path
-    }
-    guard !list.isEmpty, !options.resume, stale.map(whole).contains(whole(list)) else { return }
-    throw ToolError.usage(
-      "\(list) belongs to the run in the same folder, which would be replaced, and its list with it.",
-      remedy: "Choose another --out, or move the list.")
   }
 
   private func report(_ stages: [WorkEstimate.Stage]) throws {

@@ -8,6 +8,19 @@ import BulwarkUnlearning
 
 /// What the settings of a recipe stand for.
 extension TrainRecipe {
+  /// The recipe that a checkpoint holds; nil where that is none of training.
+  ///
+  /// - Parameters:
+  ///   - text: the recipe as YAML.
+  ///   - file: the checkpoint, for messages.
+  init?(text: String, file: String) {
+    guard var tree = try? RecipeTree(defaults: TrainRecipe()),
+      (try? tree.overlay(yaml: text, file: file)) != nil,
+      let found = try? tree.settings(as: TrainRecipe.self)
+    else { return nil }
+    self = found
+  }
+
   /// The training methods by name.
   enum Method: String, CaseIterable {
     case standard, dbd

@@ -16,14 +16,18 @@ struct UnlearnDryRun {
     var seconds: Double
     /// How often it is run.
     var runs: Int
+    /// What went wrong in its first steps; nil where nothing did.
+    var remark: String?
 
     var total: Double { seconds * Double(runs) }
 
     var json: JSONValue {
-      [
+      var members: [String: JSONValue] = [
         "name": .string(name), "steps": .int(steps), "seconds": .double(seconds),
         "runs": .int(runs),
       ]
+      if let remark { members["remark"] = .string(remark) }
+      return .object(members)
     }
   }
 
@@ -57,10 +61,13 @@ struct UnlearnDryRun {
           spokenDuration($0.total),
         ]
       }
+      let remarks = estimates.compactMap { estimate in
+        estimate.remark.map { "\(estimate.name) diverges: \($0)" }
+      }
       return [
         "Everything checked; nothing was changed. To forget: \(input.forgetSet.forget.count) of "
           + "\(input.forgetSet.total) samples (\(input.forgetSet.origin))."
-      ] + table.lines() + [all.line(", without measuring")]
+      ] + table.lines() + remarks + [all.line(", without measuring")]
     }
   }
 
@@ -71,9 +78,8 @@ struct UnlearnDryRun {
     let design = try audit.design()
     let work = try audit.work(0, design)
     let shadows = design.isMember.count
-    let watch = try timed(SupervisedTrainer.stage, seed: work.seed) { session in
-      _ = try work.trainer(session).run()
-    }
+    let watch = StopWatch(SupervisedTrainer.stage)
+    try time(watch, seed: work.seed) { session in _ = try work.trainer(session).run() }
     let training = Estimate(
       name: "shadow: training", steps: watch.steps, seconds: watch.totalSeconds, runs: shadows)
     let methods = try audit.rows().map {
@@ -89,27 +95,34 @@ struct UnlearnDryRun {
     return [training] + methods + [attack]
   }
 
+  /// Times a row; one that diverges in its first steps gets a remark, since a run goes on with the others, too.
   private func estimate(
     _ row: MethodRow, _ name: String, _ input: UnlearningInput, seed: UInt64, runs: Int
   ) throws -> Estimate {
     var unlearning: (any UnlearningRun)?
-    let stage =
-      row.method.startsFromCheckpoint ? row.method.rawValue : SupervisedTrainer.stage
-    let watch = try timed(stage, seed: seed) { session in
-      let started = try run.run(row, input, session: session)
-      unlearning = started
-      try started.run()
+    var remark: String?
+    let watch = StopWatch(
+      row.method.startsFromCheckpoint ? row.method.rawValue : SupervisedTrainer.stage)
+    do {
+      try time(watch, seed: seed) { session in
+        let started = try run.run(row, input, session: session)
+        unlearning = started
+        try started.run()
+      }
+    } catch let error as UnlearningError {
+      guard case .notFinite = error else { throw error }
+      remark = "\(error.summary); \(error.remedy)"
     }
     return Estimate(
       name: name, steps: watch.steps,
-      seconds: (unlearning?.cost.maskSeconds ?? 0) + watch.totalSeconds, runs: runs)
+      seconds: (unlearning?.cost.maskSeconds ?? 0) + watch.totalSeconds, runs: runs,
+      remark: remark)
   }
 
-  /// Watches the first steps of a stage.
-  private func timed(_ stage: String, seed: UInt64, _ work: (TrainingSession) throws -> Void) throws
-    -> StopWatch
-  {
-    let watch = StopWatch(stage)
+  /// Watches the first steps of the stage that a watch is for.
+  private func time(
+    _ watch: StopWatch, seed: UInt64, _ work: (TrainingSession) throws -> Void
+  ) throws {
     let session = try run.session(
       seed: seed, events: watch, stopRequested: { watch.hasSeenEnough })
     do {
@@ -117,7 +130,6 @@ struct UnlearnDryRun {
     } catch is TrainingInterrupted {
       // What was asked for.
     }
-    return watch
   }
 
   private func secondsPerImage() throws -> Double {

@@ -112,7 +112,7 @@ struct UnlearnExecution {
         throw EarlyExit(
           status: .interrupted,
           message: "bulwark: interrupted while another run trains \(path).\n"
-            + "Continue with: bulwark run \(folder.recipe) --out \(folder.path) --resume")
+            + "Continue with: \(folder.continuation)")
       }
     ) { _ in try perform(row, input, seed: seed, path: path) }
     return rows[0]
@@ -242,6 +242,6 @@ struct UnlearnExecution {
       status: .interrupted,
       message: "bulwark: interrupted in stage \(stop.stage) after step \(stop.step); "
         + "\(path) holds everything.\n"
-        + "Continue with: bulwark run \(folder.recipe) --out \(folder.path) --resume")
+        + "Continue with: \(folder.continuation)")
   }
 }

@@ -47,11 +47,11 @@ struct UnlearnRun {
     test = try recipe.part(of: bundle.test)
     let manifest =
       try recipe.trigger.isEmpty
-      ? PoisonManifest.stored(in: bundle) : PoisonManifest(reading: recipe.trigger)
+      ? PoisonManifest.stored(in: bundle) : PoisonManifest.given(recipe.trigger)
     triggered = try test.flatMap { test in
       try manifest.map { try $0.poisoner().triggeredTest(test) }
     }
-    let source = try UnlearnRun.trainRecipe(of: loaded.checkpoint, recipe, console: console)
+    let source = UnlearnRun.trainRecipe(of: loaded.checkpoint, recipe, console: console)
     try UnlearnRun.refuseStandIn(for: loaded.checkpoint, recipe, source: source)
     if source != nil { try UnlearnRun.refuseIdleSettings(recipe) }
     retrain = source?.standard ?? recipe.retrain
@@ -72,8 +72,9 @@ struct UnlearnRun {
         throw ToolError(
           summary:
             "\(recipe.checkpoint) was trained without the samples of \(list), so these data are not all "
-            + "its own.", remedy: "Add --leave-out with that list.", category: .badData,
-          causes: [error.summary])
+            + "its own.",
+          remedy: "Add --leave-out with that list (with a recipe or --set: leave_out).",
+          category: .badData, causes: [error.summary])
       }
     }
     let forgotten = try Unlearner.forgotten(by: checkpoint, of: train)
@@ -127,14 +128,10 @@ struct UnlearnRun {
   /// The recipe that the checkpoint was trained with, where it holds one and is to be followed.
   private static func trainRecipe(
     of checkpoint: Checkpoint, _ recipe: UnlearnRecipe, console: Console
-  ) throws -> TrainRecipe? {
+  ) -> TrainRecipe? {
     guard recipe.training == .checkpoint else { return nil }
     for text in recipes(in: checkpoint) {
-      var tree = try RecipeTree(defaults: TrainRecipe())
-      guard (try? tree.overlay(yaml: text, file: recipe.checkpoint)) != nil,
-        let found = try? tree.settings(as: TrainRecipe.self)
-      else { continue }
-      return found
+      if let found = TrainRecipe(text: text, file: recipe.checkpoint) { return found }
     }
     console.note(
       "note: the checkpoint holds no training recipe; random views and Retrain follow this recipe")

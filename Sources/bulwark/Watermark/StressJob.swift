@@ -12,11 +12,13 @@ struct StressJob: RecipeJob {
   let console: Console
 
   func perform() throws {
-    try options.refuseOrigin(remedy: "Name the stolen model with --checkpoint.")
+    try options.refuseOrigin(remedy: "Leave it out; the recipe's checkpoint is the stolen model.")
     let recipe = resolved.recipe
-    let folder = RunFolder(path: options.out ?? "runs/stress-seed\(recipe.seed)")
+    let folder = RunFolder(
+      path: options.out ?? "runs/stress-seed\(recipe.seed)", skipBad: options.skipBad)
     try folder.check(resolved.text, force: options.force, resume: options.resume)
     let run = try StressRun(resolved, skipBad: options.skipBad, console: console)
+    try refuseIdleViews(run.loaded.checkpoint)
     if options.dryRun {
       try StressDryRun(run: run).report(command: command)
       return
@@ -29,6 +31,18 @@ struct StressJob: RecipeJob {
     let report = try report(
       run, StressStore(folder: attacks, keepsSurrogates: recipe.keepSurrogates), folder)
     try finish(report, run: run, folder: folder)
+  }
+
+  /// Random views that are set must count.
+  private func refuseIdleViews(_ checkpoint: Checkpoint) throws {
+    let recipe = resolved.recipe
+    guard recipe.views == .checkpoint, recipe.augmentation != StressRecipe().augmentation,
+      let text = checkpoint.recipe, TrainRecipe(text: text, file: recipe.checkpoint) != nil
+    else { return }
+    throw ToolError.usage(
+      "Settings under augmentation have no effect: the random views follow the recipe inside "
+        + "\(recipe.checkpoint).",
+      remedy: "Leave them out, or add --set views=recipe to follow this recipe instead.")
   }
 
   private func report(_ run: StressRun, _ store: StressStore, _ folder: RunFolder) throws
@@ -58,7 +72,7 @@ struct StressJob: RecipeJob {
         status: .interrupted,
         message: "bulwark: interrupted in \(stop.stage) after step \(stop.step); "
           + "\(folder.path) holds everything.\n"
-          + "Continue with: bulwark run \(folder.recipe) --out \(folder.path) --resume")
+          + "Continue with: \(folder.continuation)")
     }
   }
 

@@ -67,7 +67,8 @@ struct StressRecipe: SeededRecipe, Equatable {
 
   /// Checks what would otherwise go wrong deep inside a run.
   ///
-  /// - Throws: `RecipeError.setting`, `RecipeError.unfit` or `RemovalError` naming the setting.
+  /// - Throws: `RecipeError.setting`, `RecipeError.unfit` or `RemovalError` naming the setting; `ToolError.usage`
+  ///   for one that would have no effect.
   func validate() throws {
     func require(_ holds: Bool, _ key: String, _ expected: String) throws {
       if !holds { throw RecipeError.unfit(cause: "\(key) must be \(expected)") }
@@ -87,6 +88,7 @@ struct StressRecipe: SeededRecipe, Equatable {
     try augmentation.validate("augmentation")
     try nulls.validate(atLeast: 0)
     try evidence.validate()
+    try refuseIdleSettings()
     try SettingCheck().number("margin", margin, to: 1)
     try require(Set(names).count == names.count, "attacks", "a list without repetition")
     let registry = StressAttacks.registry(carrierClass: 0)
@@ -96,6 +98,29 @@ struct StressRecipe: SeededRecipe, Equatable {
         throw RemovalError.otherImagesMissing(attack: name)
       }
     }
+  }
+
+  /// What is set must count.
+  private func refuseIdleSettings() throws {
+    let plain = StressRecipe()
+    if !carriers.isEmpty, evidence.foreignKeys != plain.evidence.foreignKeys {
+      throw Self.idleForeignKeys
+    }
+    if !attacks.isEmpty, suite != plain.suite { throw Self.idleSuite }
+  }
+
+  /// The number of foreign keys is set, and nothing makes any.
+  static var idleForeignKeys: ToolError {
+    .usage(
+      "evidence.foreign_keys (--foreign-keys) has no effect: only with a key file are foreign keys made.",
+      remedy: "Leave it out, and give other trigger sets with --foreign (in a recipe: foreign).")
+  }
+
+  /// A suite is set, and attacks take its place.
+  static var idleSuite: ToolError {
+    .usage(
+      "'suite' (--suite) has no effect: attacks are named one by one.",
+      remedy: "Leave it out, or name no attacks (with a recipe: --set attacks=[]).")
   }
 
   /// The texts of the attacks in order.

@@ -19,7 +19,8 @@ struct WatermarkEmbedJob: RecipeJob {
   func perform() throws {
     try options.refuseOrigin(remedy: "Leave it out.")
     let folder = RunFolder(
-      path: options.out ?? "runs/watermark-\(recipe.scheme.rawValue)-seed\(recipe.seed)")
+      path: options.out ?? "runs/watermark-\(recipe.scheme.rawValue)-seed\(recipe.seed)",
+      skipBad: options.skipBad)
     try folder.check(resolved.text, force: options.force, resume: options.resume)
     let task = try WatermarkTask(
       data: recipe.data, augmentation: recipe.augmentation, device: recipe.device,
@@ -88,7 +89,7 @@ struct WatermarkEmbedJob: RecipeJob {
         status: .interrupted,
         message: "bulwark: interrupted in stage \(stop.stage) after step \(stop.step); "
           + "\(folder.path) holds everything.\n"
-          + "Continue with: bulwark run \(folder.recipe) --out \(folder.path) --resume")
+          + "Continue with: \(folder.continuation)")
     }
     sink.finishStage()
     return trainer

@@ -1,4 +1,5 @@
 import BulwarkData
+import BulwarkStore
 import BulwarkTraining
 import BulwarkWatermark
 import Foundation
@@ -12,10 +13,6 @@ struct WatermarkQueriesJob {
   let console: Console
 
   func perform() throws {
-    guard options.from == nil, !options.resume else {
-      throw ToolError.usage(
-        "--from and --resume have no meaning here.", remedy: "Run the command again with --force.")
-    }
     let recipe = resolved.recipe
     let out = options.out ?? "runs/queries"
     try OutputFile.check(out, force: options.force)
@@ -26,43 +23,88 @@ struct WatermarkQueriesJob {
     result.recipe = resolved.digest
     result.inputs = try task.bundle.inputs
     result.inputs["key"] = .string(recipe.key)
-    result.metrics = [
-      "queries": ResultMetric(Double(queries.count), unit: "images", n: queries.count)
-    ]
     result.details = [
-      "foreign_keys": .int(recipe.evidence.foreignKeys),
+      "queries": .int(queries.count), "foreign_keys": .int(recipe.evidence.foreignKeys),
       "suspect_keys": .int(recipe.evidence.allKeys), "dry_run": .bool(options.dryRun),
     ]
-    if !options.dryRun {
-      let file = out + "/queries.h5"
-      // The owner's carriers are among the queries: whoever sees them can prepare a model for them.
-      let isNew = !FileManager.default.fileExists(atPath: out)
-      try OutputFile.makeFolder(out)
-      if isNew {
-        try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: out)
-      }
-      if png {
-        try OutputFile.makeFolder(out + "/images")
-        for index in 0..<queries.count {
-          let name = String(repeating: "0", count: max(0, 6 - "\(index)".count)) + "\(index).png"
-          try ImageCodec.writePNG(queries.raster(index), to: "\(out)/images/\(name)")
-          console.progress("pictures", completed: index + 1, total: queries.count)
-        }
-        console.clearProgress()
-        result.outputs["pictures"] = .string(out + "/images")
-      }
-      // Last: where it is, all pictures are.
-      try DataBundle(train: queries, test: nil, kind: .hdf5, path: file, indexSets: [:])
-        .write(to: file, overwrite: options.force)
-      result.outputs["queries"] = .string(file)
-    }
+    if !options.dryRun { result.outputs = try write(queries, to: out) }
     try console.finish(result) {
       let what = "\(queries.count) images to ask the suspect about"
       guard !options.dryRun else { return [what + "; nothing was written"] }
-      return [
-        what + " in \(out)",
-        "Then: bulwark watermark verify --queries \(out)/queries.h5 --answers <CSV file> ...",
-      ]
+      let next = ShellCommand.line([
+        "bulwark", "watermark", "verify", "--queries", out + "/queries.h5",
+      ])
+      return [what + " in \(out)", "Then: \(next) --answers <CSV file> ..."]
+    }
+  }
+
+  /// Writes the query set in the place of an earlier one.
+  ///
+  /// - Returns: the paths by what they are.
+  /// - Throws: `EarlyExit` with status 75 when a signal came while pictures were written: they are gone then. What
+  ///   writing the files throws.
+  private func write(_ queries: ImageDataset, to out: String) throws -> [String: JSONValue] {
+    // The owner's carriers are among the queries: whoever sees them can prepare a model for them.
+    let isNew = !FileManager.default.fileExists(atPath: out)
+    try OutputFile.makeFolder(out)
+    if isNew {
+      try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: out)
+    }
+    removeQueries(in: out)
+    var outputs: [String: JSONValue] = [:]
+    if png {
+      try writePictures(queries, to: out + "/images") {
+        removeQueries(in: out)
+        if isNew { removeIfEmpty(out) }
+      }
+      outputs["pictures"] = .string(out + "/images")
+    }
+    // Last: where it is, all pictures are.
+    let file = out + "/queries.h5"
+    try DataBundle(train: queries, test: nil, kind: .hdf5, path: file, indexSets: [:])
+      .write(to: file, overwrite: options.force)
+    outputs["queries"] = .string(file)
+    return outputs
+  }
+
+  /// Writes each image as a file; when a signal comes, `undo` takes back what is there, so that the same command
+  /// finds its place free.
+  private func writePictures(_ queries: ImageDataset, to folder: String, undo: () -> Void) throws {
+    Interruption.install(.finishStep)
+    try OutputFile.makeFolder(folder)
+    for index in 0..<queries.count {
+      if Interruption.isRequested {
+        console.clearProgress()
+        undo()
+        throw EarlyExit(
+          status: .interrupted,
+          message: "bulwark: interrupted while pictures were written; none is left.\n"
+            + "Run the same command again.")
+      }
+      let name = String(repeating: "0", count: max(0, 6 - "\(index)".count)) + "\(index).png"
+      try ImageCodec.writePNG(queries.raster(index), to: "\(folder)/\(name)")
+      console.progress("pictures", completed: index + 1, total: queries.count)
+    }
+    console.clearProgress()
+  }
+
+  /// Removes a query set: its data set, and the pictures that have the names of one. Other files stay.
+  private func removeQueries(in out: String) {
+    let manager = FileManager.default
+    try? manager.removeItem(atPath: out + "/queries.h5")
+    let images = out + "/images"
+    for name in (try? manager.contentsOfDirectory(atPath: images)) ?? []
+    where name.hasSuffix(".png") && name.count >= 10 && name.dropLast(4).allSatisfy(\.isNumber) {
+      try? manager.removeItem(atPath: images + "/" + name)
+    }
+    removeIfEmpty(images)
+  }
+
+  /// Removes a folder that holds nothing.
+  private func removeIfEmpty(_ folder: String) {
+    let manager = FileManager.default
+    if (try? manager.contentsOfDirectory(atPath: folder))?.isEmpty == true {
+      try? manager.removeItem(atPath: folder)
     }
   }
 }

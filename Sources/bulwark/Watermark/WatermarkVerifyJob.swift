@@ -28,7 +28,7 @@ struct WatermarkVerifyJob: RecipeJob {
     if try !key.isDrawn(from: task.data.train) {
       console.note(
         "note: the key was made for other training data, so its images cannot be drawn again and "
-          + "count as chosen; give the owner's training set as --data")
+          + "count as chosen; give the owner's training set as --data (in a recipe: data.path)")
     } else if try key.trainFingerprint != task.data.train.fingerprint {
       console.note("note: the key was made for other training data; null models learn these")
     }
