@@ -26,7 +26,7 @@ public enum TensorError: BulwarkError, Equatable {
     switch self {
     case .runtime(_, let remedy, _), .device(_, let remedy, _): remedy
     case .operation(let text) where text.contains("memory"):
-      "use a smaller batch, a smaller model or a smaller --limit"
+      "use a smaller batch, a smaller model or fewer images (--limit; in a recipe: data.limit)"
     case .operation: "check the shapes of data and model; --verbose shows LibTorch's own text"
     case .shape: "pass as many values as the shape holds"
     }

@@ -39,9 +39,14 @@ struct MixMatchTests {
     let inputs = try [Tensor.full([4, 2], 1), Tensor.full([4, 2], 3)]
     let targets = try [Tensor.full([4, 2], 10), Tensor.full([4, 2], 30)]
     let mixed = try MixMatch.mixed(inputs: inputs, targets: targets, alpha: 0.75, key: key)
-    for (x, y) in zip(try mixed.inputs[0].floats(), try mixed.targets[0].floats()) {
-      #expect(x >= 1 && x <= 2.0001)
-      #expect(abs(10 * x - y) < 1e-4)
+    for (group, range) in [(0, Float(1)...2.0001), (1, Float(1.9999)...3)] {
+      let (xs, ys) = (try mixed.inputs[group].floats(), try mixed.targets[group].floats())
+      for (x, y) in zip(xs, ys) {
+        #expect(range.contains(x))
+        #expect(abs(10 * x - y) < 1e-4)
+      }
+      // Rows that met one of the other group are between the two.
+      #expect(xs.contains { $0 > 1.001 && $0 < 2.999 }, "group \(group)")
     }
     #expect(mixed.inputs[1].shape == [4, 2])
   }

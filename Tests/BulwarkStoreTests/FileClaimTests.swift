@@ -33,7 +33,9 @@ import Testing
   }
 
   @Test func aFolderThatIsNotThereYetIsMadeSoThatTheFirstClaimHolds() throws {
-    let path = try TemporaryFolder().file("runs/cache/model.h5")
+    let folder = try TemporaryFolder()
+    defer { withExtendedLifetime(folder) {} }
+    let path = folder.file("runs/cache/model.h5")
     let first = FileClaim.take(path)
     #expect(first != nil)
     #expect(FileClaim.take(path) == nil)

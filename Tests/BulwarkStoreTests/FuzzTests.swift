@@ -84,6 +84,7 @@ import Testing
         kinds[kind, default: 0] += 1
       }
     }
+    #expect(kinds.count > 2 && kinds.values.reduce(0, +) > FuzzTests.rounds / 5, "\(kinds)")
     if FuzzTests.rounds > 1000 { print(kinds) }
   }
 

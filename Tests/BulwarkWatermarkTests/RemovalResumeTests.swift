@@ -22,6 +22,7 @@ struct RemovalResumeTests {
     let folder = try ScratchFolder()
     let attack = try #require(try stolen.attack(text) as? any ResumableRemovalAttack)
     let expected = try weightBytes(stolen.surrogate(text))
+    var interrupted = 0
     for stopAt in [1, 3, 7] {
       var asked = 0
       let file = folder.file("part-\(stopAt).h5")
@@ -35,12 +36,13 @@ struct RemovalResumeTests {
         _ = try attack.surrogate(of: stolen.model(), data: stolen.data, session: stopped)
         #expect(asked < stopAt)
         continue
-      } catch is TrainingInterrupted {}
+      } catch is TrainingInterrupted { interrupted += 1 }
       let resumed = try attack.surrogate(
         of: stolen.model(), data: stolen.data, session: TrainingSession(seed: 3),
         resuming: Checkpoint(reading: file))
       #expect(try weightBytes(resumed) == expected, "stopped at \(stopAt)")
     }
+    #expect(interrupted >= 2)
   }
 
   @Test("and refuse a checkpoint of another run", arguments: [attacks[0], attacks[6]])

@@ -58,7 +58,7 @@ struct ExampleCheckpointTests {
     #expect(SHA256Digest(of: bytes).description == example.digest)
     let outcome = try await Tool()(
       "evaluate", path, "--data", "digits", "--trigger", Self.folder + "digits-badnets.json",
-      "--json", "--quiet", "--threads", "1")
+      "--json", "--quiet", "--threads", "1", "--precision", "fp32")
     #expect(outcome.status == 0, "\(outcome.stderr)")
     let metrics = try #require(outcome.json?["metrics"] as? [String: [String: Any]])
     for (name, stated) in [

@@ -70,7 +70,7 @@ struct TrainTests {
     // The checkpoint serves the other commands.
     let evaluated = try await tool(
       "evaluate", out + "/dbd.h5", "--data", "digits", "--trigger", out + "/poison.json",
-      "--test-limit", "60", "--json", "--threads", "1")
+      "--test-limit", "60", "--json", "--threads", "1", "--precision", "fp32")
     #expect(evaluated.status == 0, "\(evaluated.stderr)")
     let again = try #require(evaluated.json?["metrics"] as? [String: [String: Any]])
     let first = try #require(rows.last?["metrics"] as? [String: [String: Any]])

@@ -15,7 +15,8 @@ struct UnlearnFlowTests {
 
   /// Runs a command that must succeed and gives its JSON.
   private func run(_ arguments: [String]) async throws -> [String: Any] {
-    let outcome = try await tool.start(arguments + ["--json", "--quiet"]).outcome()
+    let precision = arguments.first == "run" ? ["--precision", "fp32"] : []
+    let outcome = try await tool.start(arguments + precision + ["--json", "--quiet"]).outcome()
     try #require(outcome.status == 0, "\(arguments): \(outcome.stderr)")
     return try #require(outcome.json)
   }

@@ -124,6 +124,15 @@ struct WatermarkTests {
     #expect(!innocent.stderr.contains("training"))
     #expect(try cached.map { try fixture.bytes(fixture.out("cache") + "/" + $0) } == before)
 
+    // Nor is a model derived that is none of the null models: these are drawn anew.
+    let stranger = try await fixture.tool.start(
+      fixture.verify(
+        key: run + "/key.json", suspect: fixture.out("cache") + "/" + cached[0],
+        ["--commitment", commitment, "--set", "nulls.draw=1"])
+    ).outcome()
+    #expect(stranger.status == 2, "\(stranger.stderr)")
+    #expect(stranger.stdout.hasPrefix("Not shown: "))
+
     // Hours of scoring, and a signal.
     let scoring = try fixture.tool.start(
       fixture.verify(

@@ -83,7 +83,9 @@ struct ImageFileReader {
         guard ratio * side * side <= ImageCodec.maximumPixels else {
           return .unsupported(
             path: path, feature: "a side ratio of \(image.width) : \(image.height)",
-            remedy: "Crop the image, choose a smaller --image-size, or use --skip-bad.")
+            remedy:
+              "Crop the image, choose a smaller --image-size (with a recipe: data.image_size), or "
+              + "use --skip-bad.")
         }
         image = ImageResizer.centerSquare(image, side: side)
       }

@@ -56,7 +56,8 @@ public enum RemovalError: BulwarkError, Equatable {
     case .notASetting, .unfit: "write for example distillation:width=8,temperature=4"
     case .endOfChain(let attack, let next):
       "put it last (\(next)+\(attack)), or simulate the integers with quantize"
-    case .otherImagesMissing: "give them with --other-data, or leave the attack out"
+    case .otherImagesMissing:
+      "give them with --other-data (in a recipe: other_data.path), or leave the attack out"
     case .notFinite: "use a smaller learning rate"
     case .answersNotFinite(StressReport.untouched): "give a model whose training did not diverge"
     case .answersNotFinite: "use a milder attack"

@@ -81,7 +81,11 @@ struct WatermarkStressCommand: ToolCommand {
   @Option(help: "An attack instead of the suite; repeatable.")
   var attack: [String] = []
 
-  @Option(help: "Accuracy that an attack may lose before it is marked, 0...1.")
+  @Option(
+    help: """
+      Accuracy that an attack may lose before it is marked, 0...1; surrogates of another \
+      architecture against its null models, where these have less.
+      """)
   var margin: Double?
 
   @Option(help: "Largest p-value that proves derivation.")
