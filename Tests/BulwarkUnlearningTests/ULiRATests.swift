@@ -114,6 +114,8 @@ struct ULiRATests {
     let remembered = try AuditFinding("ft", statistics(shift: 0.5, shadows: 8), key: key)
     let overdone = try AuditFinding("salun", statistics(shift: -0.5, shadows: 8), key: key)
     #expect(none.p > 0.05)
+    #expect(
+      remembered.sentence.contains("more surely") && overdone.sentence.contains("less surely"))
     #expect(remembered.p == 0.01 && overdone.p == 0.01)
     #expect(abs(remembered.trace.value - 0.5) < 0.1 && abs(overdone.trace.value + 0.5) < 0.1)
     // The attack finds both alike.

@@ -101,16 +101,15 @@ public struct AuditFinding: Sendable {
 
   /// The finding in one sentence.
   public var sentence: String {
-    func text(_ estimate: (value: Double, error: Double?), _ factor: Double, _ format: String)
-      -> String
-    {
-      String(format: format, factor * estimate.value)
-        + (estimate.error.map { String(format: " ± %.2f", factor * $0) } ?? "")
+    func text(_ value: Double, _ error: Double?) -> String {
+      String(format: "%.2f", value) + (error.map { String(format: " ± %.2f", $0) } ?? "")
     }
     let whom = name == ForgettingReport.original ? "before unlearning" : name
+    let percent = text(100 * area.value, area.error.map { 100 * $0 })
     return
-      "U-LiRA, \(whom): AUC \(text(area, 100, "%.2f")) over \(statistics.values.count) shadows; "
-      + "unlearned samples are answered \(text(trace, 1, "%+.2f")) nats surer than unseen ones; "
+      "U-LiRA, \(whom): AUC \(percent) % over \(statistics.values.count) shadows; unlearned samples are "
+      + "answered \(text(abs(trace.value), trace.error)) nats "
+      + (trace.value < 0 ? "less" : "more") + " surely than unseen ones; "
       + String(format: "p that nothing is left: %.2g.", p)
   }
 
