@@ -17,10 +17,7 @@ struct JudgingDryRunTests {
     #expect(outcome.status == 0, "\(outcome.stderr)")
     let result = try #require(outcome.json)
     let metrics = try #require(result["metrics"] as? [String: [String: Any]])
-    #expect(Set(metrics.keys) == ["estimated_seconds", "estimated_peak_memory"])
-    let seconds = try #require(metrics["estimated_seconds"]?["value"] as? Double)
-    #expect(seconds > 0 && seconds < 600)
-    #expect(try #require(metrics["estimated_peak_memory"]?["value"] as? Double) > 10_000_000)
+    let seconds = try expectEstimate(metrics)
     let details = try #require(result["details"] as? [String: Any])
     #expect(details["images"] as? Int == images && details["dry_run"] as? Bool == true)
     return seconds
@@ -59,4 +56,15 @@ struct JudgingDryRunTests {
     let outcome = try await tool("flag", "--data", "digits", "--out", taken, "--dry-run")
     #expect(outcome.status == 73, "\(outcome.stderr)")
   }
+}
+
+/// The metrics of a dry run are its estimates, and both are of a sane size.
+///
+/// - Returns: the seconds.
+func expectEstimate(_ metrics: [String: [String: Any]]) throws -> Double {
+  #expect(Set(metrics.keys) == ["estimated_seconds", "estimated_peak_memory"])
+  let seconds = try #require(metrics["estimated_seconds"]?["value"] as? Double)
+  #expect(seconds > 0 && seconds < 600)
+  #expect(try #require(metrics["estimated_peak_memory"]?["value"] as? Double) > 10_000_000)
+  return seconds
 }

@@ -58,7 +58,7 @@ struct StressRun {
     let others = try StressRun.otherImages(recipe, without: [owner] + secret, skipBad, console)
     let otherImages = try others?.fingerprint ?? ""
     context = SHA256Digest(of: "\(resolved.digest) \(otherImages)").description
-    views = try StressRun.views(recipe, loaded.checkpoint, console)
+    views = StressRun.views(recipe, loaded.checkpoint, console)
     let environment = RemovalEnvironment(views: views, otherImages: others, seed: recipe.seed)
     let counts = keys.carriers?.countsPerClass ?? [0]
     let markedClass = keys.markedClass ?? counts.indices.max { counts[$0] < counts[$1] } ?? 0
@@ -221,15 +221,12 @@ struct StressRun {
   /// The random views that the owner trained with, as far as they are known.
   private static func views(
     _ recipe: StressRecipe, _ checkpoint: Checkpoint, _ console: Console
-  ) throws -> [AugmentationStep] {
+  ) -> [AugmentationStep] {
     guard recipe.views == .checkpoint else { return recipe.augmentation.weakSteps }
-    if let text = checkpoint.recipe {
-      var tree = try RecipeTree(defaults: TrainRecipe())
-      if (try? tree.overlay(yaml: text, file: recipe.checkpoint)) != nil,
-        let found = try? tree.settings(as: TrainRecipe.self)
-      {
-        return found.augmentation.weakSteps
-      }
+    if let text = checkpoint.recipe,
+      let found = TrainRecipe(text: text, file: recipe.checkpoint)
+    {
+      return found.augmentation.weakSteps
     }
     console.note("note: the checkpoint holds no training recipe; random views follow this recipe")
     return recipe.augmentation.weakSteps
