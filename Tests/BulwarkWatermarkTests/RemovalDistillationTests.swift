@@ -134,6 +134,33 @@ struct RemovalDistillationTests {
     #expect(environment.answers.passes == 4)
   }
 
+  @Test(
+    "An estimate asks about a sample, whose answers stand for all images, and counts what it omits")
+  func sampledAnswers() throws {
+    let stolen = try StolenModel.shared.get()
+    let images = stolen.data.train
+    func answers(_ sampleSize: Int?) throws -> (logits: Tensor, omitted: Double, passes: Int) {
+      let answers = TeacherAnswers(key: RandomKey(seed: 1), sampleSize: sampleSize)
+      var logits: Tensor?
+      for _ in 0..<2 {
+        logits = try answers.logits(
+          of: stolen.model(), digest: "same", on: images, in: nil, view: 0,
+          stolen.data.evaluator.normalization, session: TrainingSession(seed: 3))
+      }
+      return (try #require(logits), answers.omittedSeconds, answers.passes)
+    }
+    let (whole, sampled) = (try answers(nil), try answers(20))
+    #expect(whole.omitted == 0)
+    #expect(try answers(images.count).omitted == 0)
+    #expect(sampled.omitted > 0)
+    #expect(sampled.passes == 1)
+    #expect(sampled.logits.shape == whole.logits.shape)
+    let difference = try (sampled.logits - whole.logits).abs().narrow(0, start: 0, length: 20)
+    #expect(try difference.max().item() < 1e-4)
+    let repeated = try sampled.logits.narrow(0, start: 20, length: 20)
+    #expect(try repeated.floats() == sampled.logits.narrow(0, start: 0, length: 20).floats())
+  }
+
   @Test("A thief who changes how images are lit asks about the changed images")
   func changedLight() throws {
     let stolen = try StolenModel.shared.get()

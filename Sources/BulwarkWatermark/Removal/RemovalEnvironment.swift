@@ -20,12 +20,16 @@ public struct RemovalEnvironment: Sendable {
   ///   - views: random views, without normalization.
   ///   - otherImages: disjoint from the owner's images (`ImageDataset.without(_:)`).
   ///   - seed: of the fixed views in which the stolen model is asked.
+  ///   - askedSample: images that it is asked about where only time is to be estimated
+  ///     (`TeacherAnswers.omittedSeconds`); nil for all.
   public init(
-    views: [AugmentationStep] = [], otherImages: ImageDataset? = nil, seed: UInt64 = 0
+    views: [AugmentationStep] = [], otherImages: ImageDataset? = nil, seed: UInt64 = 0,
+    askedSample: Int? = nil
   ) {
     self.views = views
     self.otherImages = otherImages
-    answers = TeacherAnswers(key: RandomKey(seed: seed).stream("removal/views"))
+    answers = TeacherAnswers(
+      key: RandomKey(seed: seed).stream("removal/views"), sampleSize: askedSample)
   }
 
   /// The same means with one more random change in every view; answers are still shared.

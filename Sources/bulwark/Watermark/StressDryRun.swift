@@ -3,6 +3,9 @@ import BulwarkWatermark
 
 /// Estimates time and memory of a stress run: a few steps of every attack.
 struct StressDryRun {
+  /// Images of each set that the stolen model is asked about; the time for the others is their share of it.
+  static let askedSample = 1024
+
   let run: StressRun
 
   /// Times the attacks and prints the estimate.
@@ -35,19 +38,20 @@ struct StressDryRun {
 
   /// The time of one attack: what came before its first step, and all of its steps.
   ///
-  /// The stolen model's answers are computed in full, once for all attacks, and counted where they are
-  /// first needed.
+  /// The stolen model's answers, which attacks share, are counted where they are first needed.
   private func estimate(_ attack: any RemovalAttack) throws -> WorkEstimate.Stage {
     // SalUn's steps are told under the name of the method.
     let watch = StopWatch(attack is ClassUnlearning ? "salun" : attack.name)
     let session = try run.session(events: watch, stopRequested: { watch.hasSeenEnough })
     let begin = ContinuousClock.now
+    let earlier = run.answers.omittedSeconds
     do {
       _ = try attack.surrogate(of: run.loaded.model, data: run.data, session: session)
     } catch is TrainingInterrupted {
       // What was asked for.
     }
-    let spent = (ContinuousClock.now - begin).inSeconds
+    let omitted = run.answers.omittedSeconds - earlier
+    let spent = (ContinuousClock.now - begin).inSeconds + omitted
     guard let last = watch.ends.last else {
       return WorkEstimate.Stage(name: attack.name, seconds: spent)
     }

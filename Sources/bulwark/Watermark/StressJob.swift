@@ -17,7 +17,9 @@ struct StressJob: RecipeJob {
     let folder = RunFolder(
       path: options.out ?? "runs/stress-seed\(recipe.seed)", skipBad: options.skipBad)
     try folder.check(resolved.text, force: options.force, resume: options.resume)
-    let run = try StressRun(resolved, skipBad: options.skipBad, console: console)
+    let run = try StressRun(
+      resolved, skipBad: options.skipBad, console: console,
+      askedSample: options.dryRun ? StressDryRun.askedSample : nil)
     try refuseIdleViews(run.loaded.checkpoint)
     if options.dryRun {
       try StressDryRun(run: run).report(command: command)

@@ -16,6 +16,8 @@ struct StressRun {
   /// The attacker's images, without carriers.
   let data: TrainingData
   let attacks: [any RemovalAttack]
+  /// The stolen model's, which the attacks share.
+  let answers: TeacherAnswers
   let marks: [StressMark]
   /// Digest of the recipe and of what its paths lead to, as far as the suite does not see it.
   let context: String
@@ -26,7 +28,12 @@ struct StressRun {
   var recipe: StressRecipe { resolved.recipe }
 
   /// Reads everything and makes sure that it belongs together.
-  init(_ resolved: ResolvedRecipe<StressRecipe>, skipBad: Bool, console: Console) throws {
+  ///
+  /// - Parameter askedSample: images that the stolen model is asked about where only time is to be estimated.
+  init(
+    _ resolved: ResolvedRecipe<StressRecipe>, skipBad: Bool, console: Console,
+    askedSample: Int? = nil
+  ) throws {
     let recipe = resolved.recipe
     self.resolved = resolved
     self.console = console
@@ -59,7 +66,9 @@ struct StressRun {
     let otherImages = try others?.fingerprint ?? ""
     context = SHA256Digest(of: "\(resolved.digest) \(otherImages)").description
     views = StressRun.views(recipe, loaded.checkpoint, console)
-    let environment = RemovalEnvironment(views: views, otherImages: others, seed: recipe.seed)
+    let environment = RemovalEnvironment(
+      views: views, otherImages: others, seed: recipe.seed, askedSample: askedSample)
+    answers = environment.answers
     let counts = keys.carriers?.countsPerClass ?? [0]
     let markedClass = keys.markedClass ?? counts.indices.max { counts[$0] < counts[$1] } ?? 0
     if keys.carriers == nil, keys.markedClass == nil {

@@ -14,13 +14,26 @@ public final class TeacherAnswers: Sendable {
   private struct State {
     var logits: [String: Tensor] = [:]
     var passes = 0
+    var omittedSeconds = 0.0
   }
 
   private let key: RandomKey
+  private let sampleSize: Int?
   private let state = Mutex(State())
 
   /// Answers in views drawn from `key`.
-  public init(key: RandomKey) { self.key = key }
+  ///
+  /// - Parameters:
+  ///   - key: of the views.
+  ///   - sampleSize: where only time is to be estimated: so many images are asked about, and their answers stand
+  ///     for those to all others. nil asks about every image.
+  public init(key: RandomKey, sampleSize: Int? = nil) {
+    self.key = key
+    self.sampleSize = sampleSize
+  }
+
+  /// What it would have taken to ask about the images that a sample stood for, in seconds.
+  public var omittedSeconds: Double { state.withLock { $0.omittedSeconds } }
 
   /// How often the stolen model was asked about a whole data set.
   public var passes: Int { state.withLock { $0.passes } }
@@ -51,16 +64,28 @@ public final class TeacherAnswers: Sendable {
     let name = try identity.text()
     if let known = state.withLock({ $0.logits[name] }) { return known }
     session.tell(.stage(name: "teacher_answers", step: 0, steps: images.count))
-    let answers = try teacher.logits(of: images, normalization, session: session) {
+    let asked = min(sampleSize ?? images.count, images.count)
+    let begin = ContinuousClock.now
+    var answers = try teacher.logits(
+      of: asked < images.count ? images.subset(Array(0..<asked)) : images, normalization,
+      session: session
+    ) {
       pixels, batch in
       guard let views else { return try normalization.prepare(pixels, on: session.device) }
       let start = 256 * batch
       return try views.input(
         pixels, indices: Array(start..<start + pixels.shape[0]), view: view, on: session.device)
     }
+    var omitted = 0.0
+    if asked < images.count {
+      let share = Double(images.count - asked) / Double(asked)
+      omitted = (ContinuousClock.now - begin) / .seconds(1) * share
+      answers = try answers.indexSelect(0, Tensor((0..<images.count).map { $0 % asked }))
+    }
     state.withLock {
       $0.logits[name] = answers
       $0.passes += 1
+      $0.omittedSeconds += omitted
     }
     return answers
   }
