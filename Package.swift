@@ -60,7 +60,9 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(name: "BulwarkDataTests", dependencies: ["BulwarkData"], exclude: ["Fixtures"]),
     .testTarget(name: "BulwarkStoreTests", dependencies: ["BulwarkStore", "CHDF5"]),
-    .testTarget(name: "BulwarkTrainingTests", dependencies: ["BulwarkTraining"]),
+    .testTarget(
+      name: "BulwarkTrainingTests",
+      dependencies: ["BulwarkTraining", .product(name: "Logging", package: "swift-log")]),
     .testTarget(name: "BulwarkPoisoningTests", dependencies: ["BulwarkPoisoning"]),
     .testTarget(name: "BulwarkDefenseTests", dependencies: ["BulwarkDefense", "BulwarkPoisoning"]),
     .testTarget(
