@@ -29,7 +29,12 @@ struct StressRun {
 
   /// Reads everything and makes sure that it belongs together.
   ///
-  /// - Parameter askedSample: images that the stolen model is asked about where only time is to be estimated.
+  /// - Parameters:
+  ///   - resolved: the recipe.
+  ///   - skipBad: whether unreadable images are left out.
+  ///   - console: for notes and progress.
+  ///   - askedSample: images that the stolen model is asked about where only time is to be estimated.
+  /// - Throws: `ToolError`, or the error of what cannot be read or does not belong together.
   init(
     _ resolved: ResolvedRecipe<StressRecipe>, skipBad: Bool, console: Console,
     askedSample: Int? = nil
