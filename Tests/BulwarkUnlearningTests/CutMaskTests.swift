@@ -25,6 +25,7 @@ struct CutMaskTests {
     let found = try #require(run.mask)
     #expect(try found.count() == Int(Double(count) * 0.6))
     #expect(found.total == run.model.state.parameterCount)
+    #expect(run.movableWeights == count)
     #expect(
       try found.largestMovementOutside(
         from: victim.original.weights, to: weights(run.model)) == 0)

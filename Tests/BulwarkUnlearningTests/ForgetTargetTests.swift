@@ -112,6 +112,8 @@ struct ForgetTargetTests {
     #expect(
       try ForgetTarget(parsing: "indices:5, 0,2", seed: 0).resolved(in: dataset()).forget
         == [0, 2, 5])
+    // Two numbers with a space between them are not one.
+    #expect(throws: RecipeError.self) { try ForgetTarget(parsing: "indices:4 8", seed: 0) }
   }
 }
 
@@ -135,7 +137,7 @@ struct ForgetListFileTests {
     "CSV: numbers one a line, or the column 'index', whose rows a column 'flagged' selects",
     arguments: [
       "3\n1\n", "index\n3\n1", "score,index\n0.5,3\n0.1,1\n", "3, a\n1, b",
-      "index,flagged\n3,1\n2,0\n1,true\n",
+      "index,flagged\n3,1\n2,0\n1,true\n", "index,flagged\n3,1.0\n2,0.0\n1,YES\n",
     ])
   func csv(text: String) throws {
     if text == "3, a\n1, b" {
@@ -148,7 +150,10 @@ struct ForgetListFileTests {
 
   @Test(
     "Anything else is refused",
-    arguments: ["[1.5]", "{\"x\": [1]}", "[1", "name\n1\n", "index\nx\n", "1\n2.5\n"])
+    arguments: [
+      "[1.5]", "{\"x\": [1]}", "[1", "name\n1\n", "index\nx\n", "1\n2.5\n", "3,1,7\n", "3\n1,7\n",
+      "index,flagged\n3,1\n1,maybe\n", "index,flagged\n3,1\n1\n",
+    ])
   func refused(text: String) throws {
     #expect(throws: UnlearningError.self) { try read(text) }
   }

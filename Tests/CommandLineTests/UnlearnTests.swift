@@ -208,6 +208,8 @@ struct UnlearnTests {
       (["--seeds", "9223372036854775807"], 64, "'seeds' must be a whole number in 1...1000"),
       (["--shadows", "9223372036854775806"], 64, "even number in 6...1000"),
       (["--set", "retrain.momentum=-3"], 64, "retrain.momentum"),
+      (["--set", "mask.from=layr4"], 64, "mask.from"),
+      (["--shadows", "6", "--set", "audit.share=0.001"], 64, "audit.share"),
     ]
     for (arguments, status, words) in cases {
       let outcome = try await fixture.tool.start(

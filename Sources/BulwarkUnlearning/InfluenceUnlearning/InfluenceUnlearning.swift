@@ -80,8 +80,9 @@ final class InfluenceUnlearning: UniformProcedure {
   /// gradients: the same as WoodFisher's recursion from F₀⁻¹ = I (Singh & Alistarh 2020, eq. 6).
   private func woodFisher(_ vector: Tensor) throws -> Tensor {
     let bytes = Double(4 * vector.count)
-    let affordable = Int(options.memoryLimit * 1_073_741_824 / bytes)
-    let count = max(1, min(options.samples, context.retain.count, affordable))
+    let affordable = options.memoryLimit * 1_073_741_824 / bytes
+    let wanted = min(options.samples, context.retain.count)
+    let count = max(1, Int(min(Double(wanted), affordable)))
     if count < min(options.samples, context.retain.count) {
       context.session.tell(
         .note("\(count) gradients fit in \(options.memoryLimit) GiB, not \(options.samples)"))

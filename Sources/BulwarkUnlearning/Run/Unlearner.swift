@@ -157,6 +157,11 @@ public final class Unlearner: UnlearningRun {
   }
 
   /// Whether a weight lies before the part of the network that may move.
+  /// The weights that a mask is chosen among: all, or those from `mask.from` on.
+  public var movableWeights: Int {
+    model.state.parameters.filter { !isFrozen($0) }.reduce(0) { $0 + $1.tensor.count }
+  }
+
   private func isFrozen(_ entry: ParameterStore.Entry) -> Bool {
     cut.map { model.isBefore(entry.name, cut: $0) } ?? false
   }

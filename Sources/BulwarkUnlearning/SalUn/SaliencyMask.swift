@@ -67,9 +67,10 @@ public struct MaskOptions: Hashable, Sendable, Codable {
 
   /// The cut that the settings name in a network.
   ///
+  /// - Parameter model: the network.
   /// - Returns: nil for none.
   /// - Throws: `RecipeError.setting` naming the cuts that there are.
-  func cut(in model: ImageClassifier) throws -> String? {
+  public func cut(in model: ImageClassifier) throws -> String? {
     guard !from.isEmpty else { return nil }
     guard model.cuts.contains(from) else {
       throw RecipeError.setting(

@@ -98,8 +98,17 @@ public enum ForgetListFile {
       guard column < row.cells.count, let position = Int(row.cells[column]) else {
         throw notAList(path, "line \(row.line) holds no whole number")
       }
-      guard let selector, selector < row.cells.count else { return position }
-      return ["1", "true", "yes"].contains(row.cells[selector].lowercased()) ? position : nil
+      guard table.header != nil || row.cells.count == 1 else {
+        throw notAList(
+          path,
+          "line \(row.line) holds several numbers; give one a line, or a header with a column 'index'"
+        )
+      }
+      guard let selector else { return position }
+      let word = selector < row.cells.count ? row.cells[selector].lowercased() : ""
+      if Double(word) == 1 || ["true", "yes"].contains(word) { return position }
+      if Double(word) == 0 || ["false", "no"].contains(word) { return nil }
+      throw notAList(path, "line \(row.line) says '\(word)' under 'flagged', not 0 or 1")
     }
   }
 

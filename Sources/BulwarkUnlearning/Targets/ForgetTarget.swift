@@ -1,6 +1,7 @@
 import BulwarkData
 import BulwarkTensor
 import BulwarkTraining
+import Foundation
 
 /// What a user wants forgotten, before it is a list of positions.
 public enum ForgetTarget: Sendable, Hashable {
@@ -134,7 +135,7 @@ extension ForgetTarget {
   private static func number<Number: LosslessStringConvertible>(_ text: String, key: String) throws
     -> Number
   {
-    guard let value = Number(text.filter { $0 != " " }) else {
+    guard let value = Number(text.trimmingCharacters(in: .whitespaces)) else {
       throw malformed("'\(key)', with '\(text)' where a number belongs")
     }
     return value

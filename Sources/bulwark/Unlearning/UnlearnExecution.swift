@@ -36,8 +36,7 @@ struct UnlearnExecution {
       for row in order {
         do {
           rows.append(try perform(row, input, seed: seed))
-        } catch let error as UnlearningError {
-          guard case .notFinite = error else { throw error }
+        } catch let error as any BulwarkError where diverged(error) {
           console.clearProgress()
           console.note("\(row.name), seed \(seed): \(error.summary); \(error.remedy)")
           failures.append(
@@ -132,7 +131,8 @@ struct UnlearnExecution {
     let costs = CostFile(
       path: row.method.startsFromCheckpoint ? folder.file("costs.json") : path + ".costs.json")
     let sink = ProgressSink(console, run: run.recipe.seeds > 1 ? name : row.name)
-    var current: (any UnlearningRun)?
+    // Weak: the run holds its session, which holds what saves it.
+    weak var current: (any UnlearningRun)?
     // What earlier processes have spent; nil where they left a checkpoint and their costs are lost.
     var earlier: UnlearningCost? = UnlearningCost()
     let session = try run.session(
@@ -155,9 +155,9 @@ struct UnlearnExecution {
     } catch let stop as TrainingInterrupted {
       console.clearProgress()
       throw interrupted(stop, path: path)
-    } catch let error as UnlearningError {
+    } catch let error as any BulwarkError {
       // What a run saved on the way to numbers that are none is no result.
-      if case .notFinite = error { try? FileManager.default.removeItem(atPath: path) }
+      if diverged(error) { try? FileManager.default.removeItem(atPath: path) }
       throw error
     }
     sink.finishStage()
@@ -168,19 +168,33 @@ struct UnlearnExecution {
     return try measured(row, unlearning, input, seed: seed, path: path, cost: cost)
   }
 
+  /// Whether a method, or the training of Retrain, came to numbers that are none.
+  private func diverged(_ error: any BulwarkError) -> Bool {
+    if case .notFinite = error as? UnlearningError { return true }
+    if case .diverged = error as? TrainingError { return true }
+    return false
+  }
+
   private func measured(
     _ row: MethodRow, _ unlearning: any UnlearningRun, _ input: UnlearningInput, seed: UInt64,
     path: String, cost: UnlearningCost?
   ) throws -> ForgettingReport.Row {
     let session = try run.session(seed: seed, events: nil)
     let outcome = try evaluator(input).measure(unlearning.model, session: session)
+    guard outcome.confidence.allSatisfy(\.isFinite) else {
+      // Finite weights can be so large that answers are not; such a checkpoint is no result either.
+      try? FileManager.default.removeItem(atPath: path)
+      throw UnlearningError.notFinite("answers", at: "after the last step")
+    }
     var values = outcome.values
     if let cost { values.append(MetricValue(Metric.unlearningTime, cost.seconds, count: 1)) }
     let weights = StateDict(try unlearning.model.state.snapshot().map { ($0.name, $0.tensor) })
-    if let mask = (unlearning as? Unlearner)?.mask {
+    if let unlearner = unlearning as? Unlearner, let mask = unlearner.mask {
       let movement = try mask.largestMovementOutside(
         from: run.loaded.checkpoint.weights, to: weights)
-      values.append(MetricValue(Metric.maskCount, Double(try mask.count()), count: mask.total))
+      values.append(
+        MetricValue(
+          Metric.maskCount, Double(try mask.count()), count: unlearner.movableWeights))
       values.append(MetricValue(Metric.movementOutsideMask, movement, count: mask.total))
     }
     if run.recipe.relearning.enabled {

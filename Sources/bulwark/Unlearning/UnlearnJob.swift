@@ -25,6 +25,7 @@ struct UnlearnJob: RecipeJob {
     let run = try UnlearnRun(resolved, skipBad: options.skipBad, console: console)
     // Every forget set is checked before anything is written.
     let inputs = try run.seeds.map { ($0, try run.input(seed: $0)) }
+    if recipe.audit.shadows > 0 { _ = try ShadowAudit(run: run).design() }
     if run.test == nil {
       console.note(
         "note: there are no test images, so TA and MIA, and with them Avg Gap, are not measured; an image folder "

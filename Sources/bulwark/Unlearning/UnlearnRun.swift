@@ -55,7 +55,8 @@ struct UnlearnRun {
     try UnlearnRun.refuseStandIn(for: loaded.checkpoint, recipe, source: source)
     if source != nil { try UnlearnRun.refuseIdleSettings(recipe) }
     retrain = source?.standard ?? recipe.retrain
-    views = (source?.augmentation ?? recipe.augmentation).weakSteps
+    views = retrain.augment ? (source?.augmentation ?? recipe.augmentation).weakSteps : []
+    _ = try recipe.mask.cut(in: loaded.model)
   }
 
   /// The samples that the checkpoint does not know. Makes sure that the others are those it was trained on.
