@@ -6,15 +6,19 @@ import BulwarkTraining
 import BulwarkUnlearning
 
 /// SalUn from checkpoint to checkpoint: saliency mask and random labeling of a tenth of the images.
+///
+/// With `from=layer4` the last stage alone moves, on images without random views: what arrives there is computed once.
 struct SalUnRun {
   let width: Int
   let count: Int
   let batch: Int
   let epochs: Int
+  let from: String
   let precision: Precision
 
   init(_ settings: Settings) throws {
     width = try settings.number("width", 64)
+    from = settings.text("from", "")
     count = try settings.number("images", 1280)
     batch = try settings.number("batch", 256)
     epochs = try settings.number("epochs", 1)
@@ -37,8 +41,10 @@ struct SalUnRun {
     var options = UnlearningOptions()
     options.salun.training.epochs = epochs
     options.salun.training.batchSize = batch
+    options.salun.training.augment = from.isEmpty
     let unlearner = try Unlearner(
-      .salun, options: options, mask: MaskOptions(batchSize: batch), original: original,
+      .salun, options: options,
+      mask: MaskOptions(batchSize: batch, augment: from.isEmpty, from: from), original: original,
       originalDigest: "benchmark",
       input: UnlearningInput(
         train: train, forgetSet: forget, normalization: normalization,

@@ -7,7 +7,7 @@ let usage = """
   usage: bulwark-bench train-step [width=64] [batch=128] [precision=fp32|bf16] [steps=8] [threads=1]
          bulwark-bench simclr-epoch [width=64] [images=10000] [batch=512] [precision=…] [threads=2]
          bulwark-bench checkpoint [width=64] [folder=/tmp] [rounds=5]
-         bulwark-bench salun [width=64] [images=1280] [batch=256] [epochs=1] [precision=…] [threads=2]
+         bulwark-bench salun [width=64] [images=1280] [batch=256] [epochs=1] [from=layer4] [precision=…] [threads=2]
          bulwark-bench mask-ranking [width=64] [rounds=5]
 
   """
