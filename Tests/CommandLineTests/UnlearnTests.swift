@@ -281,6 +281,14 @@ struct UnlearnTests {
     }
     #expect(failures.map { $0["name"]?.stringValue } == ["ga"])
 
+    // One step from a finite loss to weights that are finite, but too large for any answer.
+    let step = try await fixture.tool(
+      "unlearn", "--recipe", fixture.recipe, "--method", "ga", "--set",
+      "settings.ga.training={epochs: 1, batch_size: 50, learning_rate: 1e12}", "--out",
+      fixture.out("step"))
+    #expect(step.status == 1 && step.stderr.contains("the answers became"), "\(step.stderr)")
+    #expect(!FileManager.default.fileExists(atPath: fixture.out("step") + "/ga-seed0.h5"))
+
     let alone = try await fixture.tool(
       "unlearn", "--recipe", fixture.recipe, "--method", "ga", "--set",
       "settings.ga.training.learning_rate=1e17", "--out", fixture.out("alone"))

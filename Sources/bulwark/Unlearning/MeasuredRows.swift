@@ -63,7 +63,8 @@ struct MeasuredRows {
       "relearning": try JSONValue(encoding: run.recipe.relearning),
       "settings": try method.map { try run.recipe.settings.settings(of: $0.method) } ?? .null,
       "mask": try method.map { try JSONValue(encoding: run.recipe.mask(of: $0)) } ?? .null,
-      "seed": .unsigned(seed), "version": .string(ToolVersion.current),
+      "views": try JSONValue(encoding: run.views), "seed": .unsigned(seed),
+      "version": .string(ToolVersion.current),
       "revision": .int(AlgorithmRevision.current),
     ]
     return SHA256Digest(of: try identity.text()).description

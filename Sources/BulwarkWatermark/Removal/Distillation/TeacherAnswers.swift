@@ -65,12 +65,9 @@ public final class TeacherAnswers: Sendable {
     if let known = state.withLock({ $0.logits[name] }) { return known }
     session.tell(.stage(name: "teacher_answers", step: 0, steps: images.count))
     let asked = min(sampleSize ?? images.count, images.count)
+    let sample = try asked < images.count ? images.subset(Array(0..<asked)) : images
     let begin = ContinuousClock.now
-    var answers = try teacher.logits(
-      of: asked < images.count ? images.subset(Array(0..<asked)) : images, normalization,
-      session: session
-    ) {
-      pixels, batch in
+    var answers = try teacher.logits(of: sample, normalization, session: session) { pixels, batch in
       guard let views else { return try normalization.prepare(pixels, on: session.device) }
       let start = 256 * batch
       return try views.input(
