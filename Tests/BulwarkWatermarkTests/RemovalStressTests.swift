@@ -19,7 +19,7 @@ struct RemovalStressTests {
   static let half = Architecture(.smallCNN, width: 4, classes: 10, channels: 1)
 
   private func suite(
-    _ texts: [String] = texts, context: String = "", own: ImageDataset? = nil
+    _ texts: [String] = texts, context: String = "", means: String = "", own: ImageDataset? = nil
   ) throws -> StressSuite {
     let stolen = try StolenModel.shared.get()
     let own = own ?? stolen.carriers
@@ -34,7 +34,7 @@ struct RemovalStressTests {
       nulls: [
         NullScores(try stolen.model().architecture, scores: [[0, 0.1], [0.2, 0.1]]),
         NullScores(Self.half, scores: [[0.9, 0], [0.9, 0], [0.9, 0]]),
-      ], context: context)
+      ], context: context, means: means)
   }
 
   private func run(
@@ -232,6 +232,35 @@ struct RemovalStressTests {
       suite(["prune-0.1"], own: StolenModel.shared.get().foreignCarriers), store: store
     ) { if $1 { kept.append($0.attack) } }
     #expect(kept.isEmpty)
+  }
+
+  @Test(
+    "Surrogates of an earlier run are measured again, by other keys too, unless they would be made otherwise"
+  )
+  func earlierSurrogates() throws {
+    let (first, second) = (try ScratchFolder(), try ScratchFolder())
+    let before = try run(
+      suite(), store: StressStore(folder: first.path, keepsSurrogates: true))
+    let store = StressStore(folder: second.path, earlier: first.path)
+    func remade(_ suite: StressSuite) throws -> (made: [String], report: StressReport) {
+      let log = EventLog()
+      let report = try run(suite, store: store, events: log)
+      let taken = log.notes.filter { $0.hasSuffix("is measured again") }
+        .map { $0.components(separatedBy: ": the")[0] }
+      return (suite.attacks.map(\.name).filter { !taken.contains($0) }, report)
+    }
+    let other = try remade(suite(context: "other nulls"))
+    #expect(other.made.isEmpty)
+    // To the times that the attacks took.
+    #expect(other.report.rows.dropFirst() == before.rows.dropFirst())
+    let foreign = try remade(suite(own: StolenModel.shared.get().foreignCarriers))
+    #expect(foreign.made.isEmpty)
+    #expect(foreign.report.rows.last?.seconds == before.rows.last?.seconds)
+    #expect(foreign.report.rows.last?.readings != before.rows.last?.readings)
+    #expect(try remade(suite(means: "other views")).made == Self.texts)
+    #expect(
+      try remade(suite(["prune-0.1", "distillation-half:epochs=2,batch_size=30"])).made
+        == ["distillation-half:epochs=2,batch_size=30"])
   }
 
   @Test("What no checkpoint can hold is not kept, and the run says so")

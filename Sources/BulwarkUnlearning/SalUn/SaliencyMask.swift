@@ -126,7 +126,7 @@ public enum SaliencyMask {
       // Gradients add up from batch to batch.
       try loss.backward()
     }
-    let sums = try model.state.parameters.filter { try $0.tensor.requiresGradient }.map { entry in
+    let sums = try model.state.parameters.filter { $0.tensor.requiresGradient }.map { entry in
       (
         name: entry.name,
         tensor: try entry.tensor.gradient()?.to(.cpu).contiguous().clone()

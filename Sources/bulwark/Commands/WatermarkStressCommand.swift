@@ -94,6 +94,14 @@ struct WatermarkStressCommand: ToolCommand {
   @Flag(help: "Keep the surrogates as checkpoints, but for those that compute on integers.")
   var keepSurrogates = false
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Folder of an earlier run with --keep-surrogates: what it made alike is measured again instead of \
+      made again, for instance with more null models.
+      """, valueName: "run"))
+  var surrogates: String?
+
   @OptionGroup(title: "Run")
   var runOptions: ResumableOptions
 
@@ -126,6 +134,7 @@ struct WatermarkStressCommand: ToolCommand {
       if let margin { recipe.margin = margin }
       if let level { recipe.evidence.level = level }
       if keepSurrogates { recipe.keepSurrogates = true }
+      if let surrogates { recipe.surrogates = surrogates }
       // Also where they say what is the default.
       if foreignKeys != nil, !recipe.carriers.isEmpty { throw StressRecipe.idleForeignKeys }
       if suite != nil, !recipe.attacks.isEmpty { throw StressRecipe.idleSuite }

@@ -7,10 +7,21 @@ struct StressDryRun {
   static let askedSample = 1024
 
   let run: StressRun
+  /// Where surrogates may be that need not be made.
+  let store: StressStore
 
   /// Times the attacks and prints the estimate.
   func report(command: String) throws {
+    let (suite, session) = try (run.suite(nulls: []), run.session(events: nil))
+    var made = 0
     let stages = try run.attacks.map { attack in
+      guard
+        try !suite.isMade(
+          attack, on: run.loaded.model, data: run.data, store: store, session: session)
+      else {
+        made += 1
+        return WorkEstimate.Stage(name: attack.name, seconds: 0)
+      }
       let links = (attack as? RemovalChain)?.links ?? [attack]
       let parts = try links.map(estimate)
       return WorkEstimate.Stage(
@@ -24,6 +35,7 @@ struct StressDryRun {
     let missing = try run.missingNullModels().reduce(0) { $0 + $1.count }
     result.details = [
       "dry_run": true, "attacks": .int(run.attacks.count), "missing_null_models": .int(missing),
+      "earlier_surrogates": .int(made),
     ]
     result.rows = stages.map {
       .init(
@@ -32,7 +44,8 @@ struct StressDryRun {
     try run.console.finish(result) {
       ["Everything checked; nothing was written."] + Table(stages, of: "attack").lines() + [
         whole.line(" for \(run.attacks.count) attacks, without measuring")
-      ] + (missing > 0 ? ["not in it: \(missing) null models to be trained first"] : [])
+      ] + (made > 0 ? ["not in it: \(made) surrogates of an earlier run"] : [])
+        + (missing > 0 ? ["not in it: \(missing) null models to be trained first"] : [])
     }
   }
 

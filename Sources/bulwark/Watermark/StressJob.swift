@@ -17,22 +17,23 @@ struct StressJob: RecipeJob {
     let folder = RunFolder(
       path: options.out ?? "runs/stress-seed\(recipe.seed)", skipBad: options.skipBad)
     try folder.check(resolved.text, force: options.force, resume: options.resume)
+    let earlier = try StressRun.earlierSurrogates(recipe, out: folder.path)
+    let attacks = folder.file("attacks")
+    let store = StressStore(
+      folder: attacks, keepsSurrogates: recipe.keepSurrogates, earlier: earlier)
     let run = try StressRun(
       resolved, skipBad: options.skipBad, console: console,
       askedSample: options.dryRun ? StressDryRun.askedSample : nil)
     try refuseIdleViews(run.loaded.checkpoint)
     if options.dryRun {
-      try StressDryRun(run: run).report(command: command)
+      try StressDryRun(run: run, store: store).report(command: command)
       return
     }
-    let attacks = folder.file("attacks")
     try folder.open(
       resolved.text, resume: options.resume,
       stale: [attacks] + ["stress.json", "stress.svg", "result.json"].map(folder.file))
     try OutputFile.makeFolder(attacks)
-    let report = try report(
-      run, StressStore(folder: attacks, keepsSurrogates: recipe.keepSurrogates), folder)
-    try finish(report, run: run, folder: folder)
+    try finish(report(run, store, folder), run: run, folder: folder)
   }
 
   /// Random views that are set must count.
@@ -59,9 +60,7 @@ struct StressJob: RecipeJob {
         console.note(
           "training \(count) null models (\(models.spoken)); \(run.recipe.cache) keeps them")
       }
-      let suite = StressSuite(
-        attacks: run.attacks, marks: run.marks, margin: run.recipe.margin,
-        nulls: try run.nullScores(session), context: run.context)
+      let suite = try run.suite(nulls: run.nullScores(session))
       return try suite.run(on: run.loaded.model, data: run.data, store: store, session: session) {
         row, wasKept in
         done += 1

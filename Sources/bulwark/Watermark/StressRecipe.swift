@@ -53,6 +53,9 @@ struct StressRecipe: SeededRecipe, Equatable {
   var augmentation = TrainRecipe.AugmentationSettings()
   /// Whether the surrogates are kept, as far as checkpoints can hold them.
   var keepSurrogates = false
+  /// Folder of an earlier run that kept its surrogates: those that this recipe would make again are measured
+  /// instead. An empty path makes all anew.
+  var surrogates = ""
 
   /// Where the random views come from.
   enum Views: String, Codable, CaseIterable {

@@ -21,6 +21,8 @@ struct StressRun {
   let marks: [StressMark]
   /// Digest of the recipe and of what its paths lead to, as far as the suite does not see it.
   let context: String
+  /// Digest of what decides the surrogates beside the attacks' settings.
+  let means: String
   private let keys: StressKeys
   private let nullModels: [LoadedModel]
   private let views: [AugmentationStep]
@@ -71,6 +73,9 @@ struct StressRun {
     let otherImages = try others?.fingerprint ?? ""
     context = SHA256Digest(of: "\(resolved.digest) \(otherImages)").description
     views = StressRun.views(recipe, loaded.checkpoint, console)
+    means = try SHA256Digest(
+      of: "\(otherImages) \(JSONValue.text(of: views)) \(JSONValue.text(of: loaded.normalization))"
+    ).description
     let environment = RemovalEnvironment(
       views: views, otherImages: others, seed: recipe.seed, askedSample: askedSample)
     answers = environment.answers
@@ -99,6 +104,37 @@ struct StressRun {
     let nulls = try recipe.nullModels.map { [device] in try LoadedModel($0, device: device) }
     for null in nulls { try null.check(owner, path: recipe.data.path) }
     nullModels = nulls
+  }
+
+  /// The suite, ready to judge by these null models.
+  func suite(nulls: [NullScores]) -> StressSuite {
+    StressSuite(
+      attacks: attacks, marks: marks, margin: recipe.margin, nulls: nulls, context: context,
+      means: means)
+  }
+
+  /// Where an earlier run that the recipe names kept its surrogates; nil for none.
+  ///
+  /// - Parameters:
+  ///   - recipe: of this run.
+  ///   - out: this run's folder, which is emptied.
+  /// - Returns: the folder of the surrogates.
+  /// - Throws: `ToolError` where there are none, or where they would be lost.
+  static func earlierSurrogates(_ recipe: StressRecipe, out: String) throws -> String? {
+    guard !recipe.surrogates.isEmpty else { return nil }
+    let folder = recipe.surrogates + "/attacks"
+    guard FileManager.default.fileExists(atPath: folder) else {
+      throw ToolError.missing(folder, what: "folder of surrogates")
+    }
+    func real(_ path: String) -> String {
+      URL(fileURLWithPath: path).resolvingSymlinksInPath().standardized.path
+    }
+    guard real(recipe.surrogates) != real(out) else {
+      throw ToolError.usage(
+        "\(out) cannot take its own surrogates: a new run begins with an empty folder.",
+        remedy: "Give another folder with --out.")
+    }
+    return folder
   }
 
   /// A session that tells `events`.

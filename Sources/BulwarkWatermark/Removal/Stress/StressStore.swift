@@ -9,21 +9,26 @@ public struct StressStore: Sendable {
   public let folder: String
   /// Whether the surrogates themselves are kept, as far as checkpoints can hold them.
   public let keepsSurrogates: Bool
+  /// Such a folder of an earlier run, only read: its surrogates are measured again instead of made again. nil for
+  /// none.
+  public let earlier: String?
 
-  /// Keeps everything below `folder`, which must exist.
-  public init(folder: String, keepsSurrogates: Bool = false) {
+  /// Keeps everything below `folder`, which must exist, and takes surrogates from `earlier`, too.
+  public init(folder: String, keepsSurrogates: Bool = false, earlier: String? = nil) {
     self.folder = folder
     self.keepsSurrogates = keepsSurrogates
+    self.earlier = earlier
+  }
+
+  /// How a surrogate was made: what must be equal for it to count, and the seconds it took.
+  struct Making: Codable {
+    var identity: String
+    var seconds: Double
   }
 
   private struct KeptRow: Codable {
     var identity: String
     var row: StressReport.Row
-  }
-
-  private struct Time: Codable {
-    var identity: String
-    var seconds: Double
   }
 
   /// The row of an attack that was finished under the same identity; nil otherwise.
@@ -45,7 +50,7 @@ public struct StressStore: Sendable {
   /// What an interrupted attack saved under the same identity, and the seconds it had taken.
   func partial(of attack: String, identity: String) throws -> (Checkpoint, Double)? {
     let file = path(attack, "partial.h5")
-    guard let time: Time = read(path(attack, "partial.json")), time.identity == identity,
+    guard let time: Making = read(path(attack, "partial.json")), time.identity == identity,
       FileManager.default.fileExists(atPath: file)
     else { return nil }
     return (try Checkpoint(reading: file), time.seconds)
@@ -54,7 +59,34 @@ public struct StressStore: Sendable {
   /// Saves a running attack.
   func save(_ checkpoint: Checkpoint, of attack: String, identity: String, seconds: Double) throws {
     try checkpoint.write(to: path(attack, "partial.h5"), overwrite: true)
-    try write(Time(identity: identity, seconds: seconds), to: path(attack, "partial.json"))
+    try write(Making(identity: identity, seconds: seconds), to: path(attack, "partial.json"))
+  }
+
+  private static let note = "removal_attack"
+
+  /// Keeps a surrogate; without `making` no later run takes it over.
+  func keep(_ surrogate: Checkpoint, of attack: String, making: Making?) throws {
+    var surrogate = surrogate
+    if let making { surrogate.notes = .object([Self.note: try JSONValue(encoding: making)]) }
+    try surrogate.write(to: self.surrogate(attack), overwrite: true)
+  }
+
+  /// The surrogate of an attack that was made so, here or by the earlier run, and the seconds it took.
+  ///
+  /// - Throws: `StoreError` for a file that cannot be read.
+  func made(of attack: String, making: String?) throws -> (checkpoint: Checkpoint, seconds: Double)?
+  {
+    guard let making else { return nil }
+    for folder in [folder] + (earlier.map { [$0] } ?? []) {
+      let file = StressStore(folder: folder).surrogate(attack)
+      guard FileManager.default.fileExists(atPath: file) else { continue }
+      let checkpoint = try Checkpoint(reading: file)
+      guard let kept = try checkpoint.notes[Self.note]?.decode(as: Making.self),
+        kept.identity == making
+      else { continue }
+      return (checkpoint, kept.seconds)
+    }
+    return nil
   }
 
   /// Where the surrogate of an attack is kept.

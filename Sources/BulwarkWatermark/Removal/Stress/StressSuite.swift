@@ -21,6 +21,9 @@ public struct StressSuite {
   /// Whatever else decides the result, by contents and not by path: rows that were kept under another
   /// context are not used.
   public let context: String
+  /// What decides the surrogates beside the settings of the attacks, by contents: views, other images. Kept
+  /// surrogates of other means are not measured in the place of new ones.
+  public let means: String
 
   /// Describes a run.
   ///
@@ -33,9 +36,10 @@ public struct StressSuite {
   ///     p-values.
   ///   - context: of settings, views and other images, for instance the digest of a recipe and the
   ///     fingerprint of the images.
+  ///   - means: of views and other images.
   public init(
     attacks: [any RemovalAttack], marks: [StressMark], margin: Double = 0.05,
-    nulls: [NullScores] = [], context: String = ""
+    nulls: [NullScores] = [], context: String = "", means: String = ""
   ) {
     precondition(
       Set(attacks.map(\.name)).count == attacks.count, "attacks have names of their own")
@@ -44,6 +48,7 @@ public struct StressSuite {
     self.margin = margin
     self.nulls = nulls
     self.context = context
+    self.means = means
   }
 
   /// The architectures of a model and of what attacks make of it.
@@ -96,7 +101,8 @@ public struct StressSuite {
     var rows = [base]
     var failures: [StressReport.Failure] = []
     for attack in attacks {
-      let identity = try identity(of: attack, digest, data, session)
+      let origin = try origin(of: attack, digest, data, session)
+      let (making, identity) = try (making(of: attack, origin), identity(origin, data))
       if let kept = store?.row(of: attack.name, identity: identity) {
         rows.append(kept)
         finished(kept, true)
@@ -104,8 +110,8 @@ public struct StressSuite {
       }
       do {
         let row = try perform(
-          attack, on: model, data: data, store: store, identity: identity, meter: meter,
-          base: base, session: session)
+          attack, on: model, data: data, store: store, making: making, identity: identity,
+          meter: meter, base: base, session: session)
         try store?.keep(row, identity: identity)
         rows.append(row)
         finished(row, false)
@@ -122,9 +128,48 @@ public struct StressSuite {
 
   private func perform(
     _ attack: any RemovalAttack, on model: ImageClassifier, data: TrainingData,
-    store: StressStore?, identity: String, meter: Meter, base: StressReport.Row,
+    store: StressStore?, making: String?, identity: String, meter: Meter, base: StressReport.Row,
     session: TrainingSession
   ) throws -> StressReport.Row {
+    let seed = session.key.stream("attack/\(attack.name)").value
+    let (surrogate, seconds) = try surrogate(
+      of: attack, on: model, data: data, store: store, making: making, identity: identity,
+      seed: seed, session: session)
+    let described = attack as? any DescribedRemovalAttack
+    if let store, store.keepsSurrogates {
+      if described?.endsChain == true {
+        session.tell(
+          .note("\(attack.name): not kept, since a checkpoint cannot hold what was measured"))
+      } else {
+        try store.keep(
+          surrogate.checkpoint(data: data), of: attack.name,
+          making: making.map { StressStore.Making(identity: $0, seconds: seconds) })
+      }
+    }
+    let served = { try described?.served($0, data: data) ?? $0 }
+    var row = try meter.measure(
+      surrogate, attack: attack.name, settings: described?.settings ?? .null,
+      remark: described?.remark ?? "", before: base, served: served)
+    if described?.resetsLastLayer == true {
+      row.ownWithOriginalLastLayer = try meter.ownScore(
+        surrogate, withLastLayerOf: model, served: served)
+    }
+    row.seconds = seconds
+    row.seed = seed
+    return row
+  }
+
+  /// The surrogate of an attack, made here or by an earlier run, and the seconds that making it took.
+  private func surrogate(
+    of attack: any RemovalAttack, on model: ImageClassifier, data: TrainingData,
+    store: StressStore?, making: String?, identity: String, seed: UInt64, session: TrainingSession
+  ) throws -> (ImageClassifier, Double) {
+    if let made = try store?.made(of: attack.name, making: making) {
+      session.tell(.note("\(attack.name): the surrogate of an earlier run is measured again"))
+      return (
+        try ImageClassifier.restored(from: made.checkpoint, device: session.device), made.seconds
+      )
+    }
     let partial = try store?.partial(of: attack.name, identity: identity)
     let begin = ContinuousClock.now
     func seconds() -> Double {
@@ -132,7 +177,7 @@ public struct StressSuite {
       return (partial?.1 ?? 0) + Double(spent.seconds) + Double(spent.attoseconds) * 1e-18
     }
     let part = try session.sibling(
-      seed: session.key.stream("attack/\(attack.name)").value,
+      seed: seed,
       save: store.map { store in
         {
           try store.save($0, of: attack.name, identity: identity, seconds: seconds())
@@ -144,47 +189,57 @@ public struct StressSuite {
       } else {
         try attack.surrogate(of: model, data: data, session: part)
       }
-    let taken = seconds()
-    let described = attack as? any DescribedRemovalAttack
-    if let store, store.keepsSurrogates {
-      if described?.endsChain == true {
-        session.tell(
-          .note("\(attack.name): not kept, since a checkpoint cannot hold what was measured"))
-      } else {
-        try surrogate.checkpoint(data: data).write(
-          to: store.surrogate(attack.name), overwrite: true)
-      }
-    }
-    let served = { try described?.served($0, data: data) ?? $0 }
-    var row = try meter.measure(
-      surrogate, attack: attack.name, settings: described?.settings ?? .null,
-      remark: described?.remark ?? "", before: base, served: served)
-    if described?.resetsLastLayer == true {
-      row.ownWithOriginalLastLayer = try meter.ownScore(
-        surrogate, withLastLayerOf: model, served: served)
-    }
-    row.seconds = taken
-    row.seed = part.seed
-    return row
+    return (surrogate, seconds())
   }
 
   /// To be raised with every change after which equal attacks give other numbers.
   private static let revision = 3
 
-  /// What must be equal for a kept row to count.
-  private func identity(
+  /// Whether the store holds the surrogate of an attack, so that it need not be made.
+  ///
+  /// - Parameters:
+  ///   - attack: one of `attacks`.
+  ///   - model: the stolen model.
+  ///   - data: the attacker's images.
+  ///   - store: where surrogates may be kept.
+  ///   - session: seed and precision.
+  /// - Returns: false for attacks without a description, whose settings nobody can compare.
+  /// - Throws: `StoreError` for a file that cannot be read; `TensorError`.
+  public func isMade(
+    _ attack: any RemovalAttack, on model: ImageClassifier, data: TrainingData,
+    store: StressStore, session: TrainingSession
+  ) throws -> Bool {
+    let origin = try origin(of: attack, model.weightDigest(), data, session)
+    return try store.made(of: attack.name, making: making(of: attack, origin)) != nil
+  }
+
+  /// What decides a surrogate, as far as an attack says what it does.
+  private func origin(
     of attack: any RemovalAttack, _ digest: String, _ data: TrainingData, _ session: TrainingSession
-  ) throws -> String {
+  ) throws -> JSONValue {
     let described = attack as? any DescribedRemovalAttack
-    let parts: JSONValue = [
+    return [
       "attack": .string(attack.name), "settings": described?.settings ?? .null,
       "model": .string(digest), "train": .string(try data.train.fingerprint),
-      "test": .string(try data.evaluator.test?.fingerprint ?? ""), "margin": .double(margin),
       "seed": .unsigned(session.seed), "precision": .string(session.precision.rawValue),
+      "means": .string(means), "revision": .int(Self.revision),
+    ]
+  }
+
+  /// What must be equal for a kept surrogate to count; nil for an attack that does not say what it does.
+  private func making(of attack: any RemovalAttack, _ origin: JSONValue) throws -> String? {
+    guard attack is any DescribedRemovalAttack else { return nil }
+    return SHA256Digest(of: try origin.text()).description
+  }
+
+  /// What must be equal for a kept row to count.
+  private func identity(_ origin: JSONValue, _ data: TrainingData) throws -> String {
+    let parts: JSONValue = [
+      "origin": origin, "test": .string(try data.evaluator.test?.fingerprint ?? ""),
+      "margin": .double(margin),
       "marks": .array(
         marks.map { .string("\($0.role.rawValue):\($0.name):\($0.score.name):\($0.contents)") }),
       "nulls": try JSONValue(encoding: nulls), "context": .string(context),
-      "revision": .int(Self.revision),
     ]
     return SHA256Digest(of: try parts.text()).description
   }
