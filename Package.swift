@@ -82,3 +82,10 @@ let package = Package(
   ],
   cxxLanguageStandard: .cxx20
 )
+
+/// `Scripts/test-release` tests the shim and the numbers alone and need not wait for the tool and its tests to be optimized.
+if Context.environment["BULWARK_BUILD"] == "numbers" {
+  let above = ["BulwarkDefense", "BulwarkUnlearning", "BulwarkWatermark", "bulwark", "CommandLine"]
+  package.targets.removeAll { target in above.contains { target.name.hasPrefix($0) } }
+  package.products = package.products.filter { $0.name == "BulwarkTorchShim" }
+}
