@@ -1,6 +1,8 @@
+import BulwarkNN
 import BulwarkStore
 import BulwarkTensor
 import BulwarkTraining
+import Foundation
 import Testing
 
 @testable import BulwarkWatermark
@@ -9,48 +11,58 @@ import Testing
 struct DirectionChoiceTests {
   private let options = TiltedOptions(candidates: 12, reach: 2)
 
-  /// The first candidates of a key whose labels differ.
-  private func distinct(_ key: WatermarkKey, _ count: Int) -> [Int] {
-    let labels = CarrierPlan.candidateLabels(key.secret, count: 12, classes: 10)
-    return Array((0..<12).filter { labels.firstIndex(of: labels[$0]) == $0 }.prefix(count))
+  /// Chooses with a network that answers every image alike and for which the places that are given are ahead of all
+  /// other labels by their margins; whatever else it is asked about it takes for class 9, far ahead.
+  private func choice(_ key: WatermarkKey, _ margins: [LabeledDirection: Double]) throws
+    -> DirectionChoice
+  {
+    var first = 0
+    return try DirectionChoice(key, groups: 2, options) { pictures in
+      // Thirty-two images a direction, or as many as the key has.
+      let each = min(DirectionChoice.imageCount, try #require(key.material).labels.count)
+      let rows = (0..<pictures.shape[0]).flatMap { row -> [Float] in
+        var logits = [Float](repeating: 0, count: 10)
+        logits[9] = 100
+        for (place, margin) in margins where place.direction == first + row / each {
+          logits[place.label] = Float(100 + margin)
+        }
+        return logits
+      }
+      first += pictures.shape[0] / each
+      return try Tensor(rows, shape: [pictures.shape[0], 10])
+    }
   }
 
-  /// Chooses with a network for which every candidate's label is ahead of all other classes by the margin
-  /// that is given for it, and 9 behind without one.
-  private func choice(_ key: WatermarkKey, margins: [Int: Double]) throws -> DirectionChoice {
-    let labels = CarrierPlan.candidateLabels(key.secret, count: 12, classes: 10)
-    var candidate = 0
-    return try DirectionChoice(key, #require(key.mark.carriers), options) { pictures in
-      let (label, margin) = (labels[candidate], margins[candidate] ?? -9)
-      candidate += 1
-      let count = pictures.shape[0]
-      let own = try Tensor([Int](repeating: label, count: count)).oneHot(10).to(.float32)
-      // The other classes have 0 each, so that the label is ahead of the best of them by its margin.
-      return try own * margin
-    }
+  private func place(_ direction: Int, _ label: Int) -> LabeledDirection {
+    LabeledDirection(direction: direction, label: label)
   }
 
   @Test("Labels close behind the first answer are taken, not those that come first or lack much")
   func near() throws {
     let key = try TinyTask.shared.get().key(.tilted, .small)
-    let groups = try #require(key.mark.carriers).groups
-    let order = distinct(key, groups + 3)
-    let near = Array(order.suffix(groups))
-    var margins = [order[0]: 0.5, order[1]: 5, order[2]: -3.0]
-    for (index, candidate) in near.enumerated() { margins[candidate] = -1.9 + 0.1 * Double(index) }
-    let chosen = try choice(key, margins: margins).chosen
-    #expect(Set(chosen.map(\.number)) == Set(near))
+    let chosen = try choice(
+      key,
+      [
+        place(0, 1): 2.5, place(1, 2): 5, place(2, 3): -3, place(11, 4): -1.9, place(5, 6): -1.8,
+      ]
+    ).chosen
+    #expect(Set(chosen.map(\.place)) == [place(11, 4), place(5, 6)])
     #expect(chosen.allSatisfy { $0.reached == 1 && $0.natural == 0 })
-    #expect(Set(chosen.map(\.label)).count == groups)
+  }
+
+  @Test("Groups have directions and labels of their own, and of equals the first are taken")
+  func different() throws {
+    let key = try TinyTask.shared.get().key(.tilted, .small)
+    let near = [place(3, 4), place(3, 5), place(7, 4), place(7, 5), place(8, 6)]
+    let chosen = try choice(key, Dictionary(uniqueKeysWithValues: near.map { ($0, -1.0) })).chosen
+    #expect(chosen.map(\.place) == [place(3, 4), place(7, 5)])
   }
 
   @Test("Where no label is within reach, one far behind is better than one that comes by itself")
   func natural() throws {
     let key = try TinyTask.shared.get().key(.tilted, .small)
-    let groups = try #require(key.mark.carriers).groups
-    let order = distinct(key, groups + 1)
-    let chosen = try choice(key, margins: [order[0]: 1]).chosen
-    #expect(!chosen.map(\.number).contains(order[0]))
+    let chosen = try choice(key, [place(0, 1): 3]).chosen
+    #expect(!chosen.map(\.place).contains(place(0, 1)))
     #expect(chosen.allSatisfy { $0.reached == 0 })
   }
 
@@ -59,32 +71,89 @@ struct DirectionChoiceTests {
     let task = try TinyTask.shared.get()
     let key = try task.key(.tilted, .small)
     let groups = try #require(key.mark.carriers).groups
-    let numbers = (0..<groups).map { 20 - 3 * $0 }
-    let chosen = try key.choosing(numbers)
-    #expect(try chosen.isDrawn(from: task.data.train))
-    // Later candidates than every owner looks at were chosen for reasons of their own.
     let last = CarrierPlan.usualCandidates
     #expect(TiltedOptions().candidates == last)
-    let usual = try key.choosing((0..<groups).map { last - 1 - $0 })
-    let later = try key.choosing((0..<groups).map { last - $0 })
-    #expect(try usual.isDrawn(from: task.data.train))
-    #expect(try !later.isDrawn(from: task.data.train))
+    let chosen = try key.choosing((0..<groups).map { place(last - 1 - $0, $0) })
+    #expect(try chosen.isDrawn(from: task.data.train))
+    // Later directions than every owner looks at were chosen for reasons of their own.
+    #expect(
+      try !key.choosing((0..<groups).map { place(last - $0, $0) }).isDrawn(from: task.data.train))
     let before = try #require(try key.carriers())
     let after = try #require(try chosen.carriers())
     #expect(try before.images.bytes() != after.images.bytes())
+    #expect(after.labels == (0..<after.count).map { after.groups[$0] })
     let digest = SHA256Digest(of: "model")
     #expect(try key.sealed(digest).commitment() != chosen.sealed(digest).commitment())
-    // A foreign key has the same numbers among its own secret's candidates.
-    let foreign = try chosen.foreign(0, material: task.data.train)
-    #expect(foreign.mark == chosen.mark)
-    let others = try #require(try foreign.carriers())
-    #expect(try others.images.bytes() != after.images.bytes())
-    #expect(throws: RecipeError.self) { try key.choosing([1] + numbers) }
+    // The owner's choice is no other owner's.
+    #expect(try chosen.foreign(0, material: task.data.train).mark == key.mark)
     #expect(throws: RecipeError.self) {
-      try key.choosing([CarrierPlan.mostCandidates] + numbers.dropFirst())
+      try key.choosing([place(0, 0)] + (0..<groups).map { place($0, $0) })
     }
     #expect(throws: RecipeError.self) {
-      try key.choosing([Int](repeating: 1, count: groups)).carriers()
+      try key.choosing((0..<groups).map { place(CarrierPlan.mostCandidates + $0, $0) })
+    }
+    #expect(throws: RecipeError.self) {
+      try key.choosing((0..<groups).map { place(1, $0) }).carriers()
+    }
+    #expect(throws: RecipeError.self) {
+      try key.choosing((0..<groups).map { place($0, 1) }).carriers()
+    }
+    #expect(throws: RecipeError.self) {
+      try key.choosing((0..<groups).map { place($0, 10 + $0) }).carriers()
+    }
+  }
+
+  @Test("Foreign keys choose as the owner did, once: a second run reads what the first one kept")
+  func foreignKeys() throws {
+    let task = try TinyTask.shared.get()
+    let key = try task.key(.tilted, .small)
+    let groups = try #require(key.mark.carriers).groups
+    let owner = try key.choosing((0..<groups).map { place($0, $0) })
+    let folder = try ScratchFolder()
+    let session = try TrainingSession(seed: 0)
+    func keys(_ seed: UInt64) throws -> ForeignKeys {
+      let model = try task.architecture.build(key: RandomKey(seed: seed))
+      return try ForeignKeys(
+        of: owner, material: task.data.train,
+        choosing: ChoosingModel(model, normalization: task.data.normalization, session: session),
+        folder: folder.path)
+    }
+    let model = try task.architecture.build(key: RandomKey(seed: 1))
+    let drawn = try owner.foreign(1, material: task.data.train)
+    let expected = try ForeignKeys.choice(
+      of: drawn, ChoosingModel(model, normalization: task.data.normalization, session: session))
+    var first: ForeignKeys? = try keys(1)
+    let found = try #require(try first?.key(1).mark.carriers?.chosen)
+    #expect(found == expected)
+    #expect(found.allSatisfy { $0.direction < CarrierPlan.usualCandidates })
+    #expect(try first?.key(0).secret == owner.secret.foreign(0))
+    first = nil
+    let kept = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+    #expect(kept.count == 1)
+    // What is kept is read and not made again.
+    let file = folder.path + "/" + kept[0]
+    let text = try String(contentsOfFile: file, encoding: .utf8)
+    let other = (0..<groups).map { place(9 - $0, $0) }
+    try JSONValue.text(of: [other, other]).write(toFile: file, atomically: true, encoding: .utf8)
+    #expect(try keys(1).key(1).mark.carriers?.chosen == other)
+    try text.write(toFile: file, atomically: true, encoding: .utf8)
+    #expect(try keys(1).key(1).mark.carriers?.chosen == expected)
+    // Another model's choices have a file of their own.
+    _ = try keys(2).key(0)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).count == 2)
+  }
+
+  @Test("A verifier refuses foreign keys that are drawn where the owner chose")
+  func verifier() throws {
+    let task = try TinyTask.shared.get()
+    let key = try task.key(.tilted, .small)
+    let groups = try #require(key.mark.carriers).groups
+    let owner = try key.choosing((0..<groups).map { place($0, $0) })
+    #expect {
+      try WatermarkVerifier(
+        owner, published: nil, nulls: [], data: task.data, session: TrainingSession(seed: 0))
+    } throws: {
+      ($0 as? WatermarkError)?.summary.contains("so must those of foreign keys be") == true
     }
   }
 
@@ -96,9 +165,9 @@ struct DirectionChoiceTests {
     let chosen = try #require(trainer.key.mark.carriers?.chosen)
     #expect(try trainer.sealedKey().mark.carriers?.chosen == chosen)
     var snapshot = try trainer.snapshot()
-    let other = chosen.map { $0 + 100 }
+    let other = chosen.map { place($0.direction + 100, $0.label) }
     var pairs = try #require(snapshot.states["tilted"]).pairs.filter { $0.0 != "chosen" }
-    pairs.append(("chosen", try Tensor(other)))
+    pairs.append(("chosen", try Tensor(other.map(\.direction))))
     snapshot.states["tilted"] = StateDict(pairs)
     let again = try task.trainer(.tilted, .small, epochs: 1, session: TrainingSession(seed: 5))
     #expect(again.key.mark.carriers?.chosen == nil)

@@ -10,19 +10,28 @@ import Testing
 
 @Suite("Verification")
 struct VerificationTests {
-  private func verifier(_ key: WatermarkKey, _ access: SuspectAccess = .logits) throws
-    -> WatermarkVerifier
-  {
+  /// Foreign keys that choose cost a forward pass each: `suspectKeys` may be fewer, and the level higher.
+  private func verifier(
+    _ key: WatermarkKey, _ access: SuspectAccess = .logits, level: Double = 1e-3,
+    suspectKeys: Int = 999
+  ) throws -> WatermarkVerifier {
     let task = try TinyTask.shared.get()
+    let session = try TrainingSession(seed: 0)
+    let chooser =
+      key.choosesDirections
+      ? ChoosingModel(
+        try task.unmarked(seed: 77, epochs: 16), normalization: task.data.normalization,
+        session: session) : nil
     // 11 · 100 = 1,100 cells, and 999 foreign keys for the suspect.
     return try WatermarkVerifier(
       key, published: key.commitment(), nulls: NullModels.shared.get().models, data: task.data,
-      options: VerificationOptions(foreignKeys: 99, access: access),
-      session: TrainingSession(seed: 0))
+      options: VerificationOptions(
+        level: level, foreignKeys: 99, suspectKeys: suspectKeys, access: access),
+      foreign: ForeignKeys(of: key, material: task.data.train, choosing: chooser), session: session)
   }
 
   @Test(
-    "A marked host is shown to be derived at 1e-3, an innocent model is not",
+    "A marked host is shown to be derived at 1e-3, or as low as 200 keys allow, an innocent model is not",
     arguments: [
       (WatermarkScheme.adi, SuspectAccess.labels), (.zhangContent, .logits), (.rehearsed, .labels),
       (.uchida, .weights), (.tilted, .logits),
@@ -33,12 +42,14 @@ struct VerificationTests {
     options.uchida.bits = 32
     let trainer = try task.trainer(scheme, options, epochs: 16)
     _ = try trainer.run()
-    let verifier = try verifier(trainer.sealedKey(), access)
+    let keys = scheme == .tilted ? 199 : 999
+    let verifier = try verifier(
+      trainer.sealedKey(), access, level: 1 / Double(keys + 1), suspectKeys: keys)
     let report = try verifier.verify(trainer.model)
     #expect(report.verdict == .derived, "\(report.sentence)")
     #expect(report.sentence.hasPrefix("Derived: "))
     let rank = try #require(report.rank)
-    #expect(rank.smallestP == 1.0 / 1100 && rank.smallestKeyP == 1.0 / 1000)
+    #expect(rank.smallestP == 1.0 / 1100 && rank.smallestKeyP == 1 / Double(keys + 1))
     #expect(report.sentence.contains("against a chosen key the evidence is 1 in 11"))
     #expect(abs(report.classShares.reduce(0, +) - 1) < 1e-9)
     #expect(report.access == access)

@@ -17,13 +17,16 @@ public struct QuerySet: Sendable {
   ///   - key: the owner's.
   ///   - data: what foreign keys draw their images from; its test images are the ordinary ones.
   ///   - options: how many foreign keys there are; the same as for the verification.
+  ///   - foreign: foreign keys, the same as for the verification; nil draws them.
   /// - Throws: `WatermarkError.mismatch` for a mark that stands in weights; `WatermarkError.noImages`;
   ///   `TensorError`.
   public init(
-    _ key: WatermarkKey, data: TrainingData, options: VerificationOptions = VerificationOptions()
+    _ key: WatermarkKey, data: TrainingData, options: VerificationOptions = VerificationOptions(),
+    foreign: ForeignKeys? = nil
   ) throws {
     try options.validate()
     try key.check(data.train)
+    let foreign = try foreign ?? ForeignKeys(of: key, material: data.train)
     guard key.mark.bits == nil else {
       throw WatermarkError.mismatch("a mark in weights cannot be read from answers")
     }
@@ -31,7 +34,7 @@ public struct QuerySet: Sendable {
     var parts = [probe.images]
     if key.mark.carriers != nil {
       for number in 0...options.allKeys {
-        let asked = number == 0 ? key : try key.foreign(number - 1, material: data.train)
+        let asked = number == 0 ? key : try foreign.key(number - 1)
         if let carriers = try asked.carriers() { parts.append(carriers.images) }
       }
     }

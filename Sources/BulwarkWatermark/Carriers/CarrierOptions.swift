@@ -36,6 +36,20 @@ public enum CarrierFamily: String, Hashable, Sendable, Codable, CaseIterable {
   }
 }
 
+/// A direction of coarse shading with the label of its carriers.
+public struct LabeledDirection: Hashable, Sendable, Codable {
+  /// Number of the direction among those that the secret draws.
+  public var direction: Int
+  /// The label.
+  public var label: Int
+
+  /// Puts a direction and a label together.
+  public init(direction: Int, label: Int) {
+    self.direction = direction
+    self.label = label
+  }
+}
+
 /// Settings of the carriers. Classes, marks, positions and labels are no settings: they follow from the
 /// key's secret.
 public struct CarrierOptions: Hashable, Sendable, Codable {
@@ -51,9 +65,9 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
   /// Family `noise`: standard deviation of the noise, for images in 0...1 (0.4 in the toolbox of Lukas et
   /// al. 2022, wrt/defenses/watermark/zhang.py).
   public var noise: Double
-  /// Family `shading`: which of the secret's candidates, each a direction with a label, the groups are;
-  /// nil takes the first ones. No setting: `tilted` chooses before the commitment, which binds the choice.
-  public private(set) var chosen: [Int]?
+  /// Family `shading`: which of the secret's directions the groups are, each with its label; nil takes the first
+  /// ones with labels that are drawn. No setting: `tilted` chooses before the commitment, which binds the choice.
+  public private(set) var chosen: [LabeledDirection]?
 
   /// A hundred carriers of the scheme's own family.
   public init(
@@ -74,13 +88,13 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
     return options
   }
 
-  /// The settings with candidates chosen for the groups.
+  /// The settings with directions and labels chosen for the groups.
   ///
-  /// - Parameter candidates: the number of one for each group, all different; nil for the first ones.
+  /// - Parameter chosen: one for each group, all directions and labels different; nil for those that are drawn.
   /// - Returns: settings that differ in nothing else.
-  public func choosing(_ candidates: [Int]?) -> CarrierOptions {
+  public func choosing(_ chosen: [LabeledDirection]?) -> CarrierOptions {
     var options = self
-    options.chosen = candidates
+    options.chosen = chosen
     return options
   }
 
@@ -96,9 +110,14 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
     try check.number("noise", noise)
     if let chosen {
       try check.require(
-        family == .shading && chosen.count == groups && Set(chosen).count == groups
-          && chosen.allSatisfy { (0..<CarrierPlan.mostCandidates).contains($0) },
-        "chosen", "a different candidate for each group of shading", "\(chosen)")
+        family == .shading && chosen.count == groups
+          && Set(chosen.map(\.direction)).count == groups
+          && Set(chosen.map(\.label)).count == groups
+          && chosen.allSatisfy {
+            (0..<CarrierPlan.mostCandidates).contains($0.direction)
+              && (0..<(classes ?? .max)).contains($0.label)
+          },
+        "chosen", "a different direction and label for each group of shading", "\(chosen)")
     }
     guard let classes else { return }
     let (needed, most): (Int, Int) =

@@ -27,7 +27,8 @@ public struct CarrierPlan: Hashable, Sendable {
     try options.validate(classes: classes)
     groups = CarrierPlan.groups(secret, options, classes: classes)
     directions =
-      options.family == .shading ? options.chosen ?? Array(0..<options.groups) : []
+      options.family == .shading
+      ? options.chosen?.map(\.direction) ?? Array(0..<options.groups) : []
     let count = groups.count
     groupOfCarrier = (0..<options.count).map { $0 % count }
   }
@@ -52,32 +53,23 @@ public struct CarrierPlan: Hashable, Sendable {
       return zip(digits, labels).map { Group(sources: [$0], label: $1) }
     case .abstract, .relabeled: return [Group(sources: [], label: nil)]
     case .shading:
-      let chosen = options.chosen ?? Array(0..<options.groups)
-      let drawn = candidateLabels(secret, count: (chosen.max() ?? 0) + 1, classes: classes)
-      var used: Set<Int> = []
-      return chosen.map { candidate in
-        // Where another group has the label, the next class that is free.
-        let label = (0..<classes).lazy.map { (drawn[candidate] + $0) % classes }
-          .first { !used.contains($0) }
-        used.insert(label ?? drawn[candidate])
-        return Group(sources: [], label: label ?? drawn[candidate])
+      if let chosen = options.chosen {
+        return chosen.map { Group(sources: [], label: $0.label) }
+      }
+      return secret.selection("shading labels", count: options.groups, below: classes).map {
+        Group(sources: [], label: $0)
       }
     case .collage: return mixtures(secret, count: options.groups, of: 2, classes: classes)
     case .quarters: return mixtures(secret, count: options.groups, of: 4, classes: classes)
     }
   }
 
-  /// Candidates for the directions of shading that a secret draws at most: a key file may come from anybody.
+  /// Directions of shading that a secret draws at most: a key file may come from anybody.
   static let mostCandidates = 4096
 
-  /// Candidates that every owner chooses among. Whoever takes a later one looked at more of them, for what
-  /// only he knows: then the key counts as chosen, and only null models are evidence.
-  static let usualCandidates = 64
-
-  /// Labels that go with the secret's directions of shading, before groups make way for each other.
-  static func candidateLabels(_ secret: WatermarkSecret, count: Int, classes: Int) -> [Int] {
-    secret.integers("shading labels", count: count, below: classes)
-  }
+  /// Directions that every owner chooses among, and foreign keys do. Whoever takes a later one looked at more of
+  /// them, for what only he knows: then the key counts as chosen, and only null models are evidence.
+  static let usualCandidates = 16
 
   /// Disjoint pairs or fours of classes, so that every class is a source of one at most; the label is
   /// none of its own classes and, as long as there is another, no other's label.

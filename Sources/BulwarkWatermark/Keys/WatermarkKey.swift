@@ -56,10 +56,10 @@ public struct WatermarkKey: Sendable, Codable {
   }
 
   /// Format name of key files. Version 1 drew pictures and projections with 32 bits of the secret and did
-  /// not bind the facts; versions 2 and 3 painted other carriers of family `shading`. They are refused.
-  public static let format = "bulwark.watermark-key/4"
+  /// not bind the facts; versions 2 to 4 have other directions or labels of family `shading`. They are refused.
+  public static let format = "bulwark.watermark-key/5"
 
-  /// `bulwark.watermark-key/4`.
+  /// `bulwark.watermark-key/5`.
   public let format: String
   /// The secret.
   public let secret: WatermarkSecret
@@ -107,15 +107,18 @@ public struct WatermarkKey: Sendable, Codable {
     }
   }
 
+  /// Whether its directions of shading were chosen, and not only drawn: then foreign keys must be chosen, too.
+  public var choosesDirections: Bool { mark.carriers?.chosen != nil }
+
   /// The same key with directions of shading chosen among those that its secret draws.
   ///
-  /// - Parameter candidates: the number of one for each group, all different.
+  /// - Parameter chosen: a direction and a label for each group, all different; nil for those that are drawn.
   /// - Returns: a key with other carriers and another commitment.
   /// - Throws: `RecipeError.setting` for other numbers or another family; `WatermarkError.noImages` when
   ///   too few of its images are of other classes than the labels.
-  func choosing(_ candidates: [Int]) throws -> WatermarkKey {
+  func choosing(_ chosen: [LabeledDirection]?) throws -> WatermarkKey {
     var key = self
-    key.mark.carriers = mark.carriers?.choosing(candidates)
+    key.mark.carriers = mark.carriers?.choosing(chosen)
     if let carriers = key.mark.carriers {
       _ = try material?.bases(CarrierPlan(secret, carriers, classes: classes))
     }
@@ -135,13 +138,16 @@ public struct WatermarkKey: Sendable, Codable {
     return key
   }
 
-  /// A key of the same kind from another secret, with material from `dataset`: a foreign key.
+  /// A key of the same kind from another secret, with material from `dataset`: a foreign key. Where the owner's
+  /// directions of shading were chosen, those of this key are still to be (`ForeignKeys`).
   ///
   /// - Throws: `WatermarkError.noImages` when a class has no image; `TensorError`.
   public func foreign(_ other: WatermarkSecret, material dataset: ImageDataset) throws
     -> WatermarkKey
   {
-    try WatermarkKey(secret: other, owner: "nobody", mark: mark, train: dataset)
+    var mark = mark
+    mark.carriers = mark.carriers?.choosing(nil)
+    return try WatermarkKey(secret: other, owner: "nobody", mark: mark, train: dataset)
   }
 
   /// The index-th foreign key, whose secret follows from the owner's.
@@ -181,7 +187,7 @@ public struct WatermarkKey: Sendable, Codable {
         "the key",
         reason: "its images and labels are not those that its secret draws from the data")
     }
-    return options.chosen?.allSatisfy { $0 < CarrierPlan.usualCandidates } ?? true
+    return options.chosen?.allSatisfy { $0.direction < CarrierPlan.usualCandidates } ?? true
   }
 
   /// The carriers; nil for schemes without any.

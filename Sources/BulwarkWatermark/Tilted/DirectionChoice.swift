@@ -1,29 +1,29 @@
 import BulwarkTensor
 import BulwarkTraining
 
-/// Chooses a key's directions among the candidates that its secret draws: those whose labels an unmarked
-/// network nearly gives to carriers, but does not.
+/// Chooses a key's directions among those that its secret draws, each with a label: those whose label an
+/// unmarked network nearly gives to carriers, but does not.
 ///
 /// Unmarked networks of a task answer far shading much alike, however they were trained, and a student
 /// learns only some of the lean. Where the label is far behind the natural answer, the carriers of a
 /// direction are lost all together, whatever the host does; where it is close behind, they are not. A label
 /// that comes first anyway is not taken: it would survive and say nothing. Even so any model likes a chosen
-/// key better than a drawn one, a little: the verdict, which wants ranks among keys, among models and in the
-/// table, allows for that, and none of these alone does (Docs/Watermarks.md has the figures).
+/// key better than a drawn one, a little: foreign keys are therefore chosen in the same way (`ForeignKeys`).
 struct DirectionChoice {
-  /// Images that each candidate is tried on.
+  /// Images that each direction is tried on.
   static let imageCount = 32
   /// Share of its carriers that an unmarked network may answer with a candidate's label.
   static let naturalShare = 0.1
+  /// Pictures that are asked about together.
+  private static let picturesAtOnce = 256
 
-  /// A candidate as the unmarked network sees its carriers.
+  /// A direction and a label as the unmarked network sees their carriers.
   struct Candidate {
-    var number: Int
-    var label: Int
+    var place: LabeledDirection
     /// Share that it answers with the label.
-    var natural = 0.0
+    var natural: Double
     /// Share where the label lacks at most `reach` to come first, these included.
-    var reached = 0.0
+    var reached: Double
 
     /// What a lean can bring. Labels that come first by themselves are worth less than nothing.
     var worth: Double {
@@ -31,53 +31,83 @@ struct DirectionChoice {
     }
   }
 
-  /// The chosen candidates, one for each group, with labels that differ.
+  /// The chosen candidates, one for each group, with directions and labels that differ.
   let chosen: [Candidate]
 
-  /// Tries every candidate.
+  /// Tries every direction with every label.
   ///
   /// - Parameters:
-  ///   - key: whose secret draws the candidates; of family `shading`, with images.
-  ///   - carriers: its settings.
-  ///   - options: number of candidates and reach.
+  ///   - key: whose secret draws the directions; of family `shading`, with images.
+  ///   - groups: how many are chosen; at most as many as there are classes.
+  ///   - options: number of directions and reach.
   ///   - answers: an unmarked network's logits, [B, classes], for 8-bit pictures [B, C, H, W].
   /// - Throws: `WatermarkError` when the key has no images; `TensorError`.
   init(
-    _ key: WatermarkKey, _ carriers: CarrierOptions, _ options: TiltedOptions,
+    _ key: WatermarkKey, groups: Int, _ options: TiltedOptions,
     answers: (Tensor) throws -> Tensor
   ) throws {
     guard let material = key.material else {
       throw WatermarkError.badKey("the key", reason: "it holds no images to measure shading on")
     }
-    let count = max(options.candidates, carriers.groups)
-    let labels = CarrierPlan.candidateLabels(key.secret, count: count, classes: key.classes)
+    let count = max(options.candidates, groups)
     let shading = try CoarseShading(material.images)
     let directions = shading.directions(key.secret, Array(0..<count))
-    let candidates = try (0..<count).map { number -> Candidate in
-      var candidate = Candidate(number: number, label: labels[number])
-      let bases = material.labels.indices.filter { material.labels[$0] != labels[number] }
-        .prefix(Self.imageCount)
+    let bases = Array(0..<min(Self.imageCount, material.labels.count))
+    let images = try material.images.indexSelect(0, Tensor(bases))
+    let together = max(1, Self.picturesAtOnce / bases.count)
+    var candidates: [Candidate] = []
+    for first in stride(from: 0, to: count, by: together) {
+      let numbers = Array(first..<min(first + together, count))
       let pictures = try shading.carriers(
-        material.images.indexSelect(0, Tensor(Array(bases))), [directions[number]],
-        choice: [Int](repeating: 0, count: bases.count))
-      let logits = try answers(pictures)
-      let own = try logits.narrow(1, start: labels[number], length: 1)
-      let others = try logits - Tensor([labels[number]]).to(logits.device).oneHot(key.classes) * 1e9
-      // How far the label is ahead of all others.
-      let margins = try (own - others.topK(1).values).doubles()
-      candidate.natural = Double(margins.count { $0 > 0 }) / Double(margins.count)
-      candidate.reached = Double(margins.count { $0 > -options.reach }) / Double(margins.count)
-      return candidate
+        Tensor.cat(numbers.map { _ in images }), numbers.map { directions[$0] },
+        choice: numbers.indices.flatMap { [Int](repeating: $0, count: bases.count) })
+      let logits = try answers(pictures).to(.float32)
+      let margins = try Self.margins(logits)
+      for (place, number) in numbers.enumerated() {
+        let first = place * bases.count
+        candidates += (0..<key.classes).compactMap { label in
+          Self.candidate(
+            LabeledDirection(direction: number, label: label),
+            bases.filter { material.labels[$0] != label }
+              .map { margins[(first + $0) * key.classes + label] }, reach: options.reach)
+        }
+      }
     }
-    let ranked = candidates.sorted { ($0.worth, -$0.number) > ($1.worth, -$1.number) }
+    // Of equals the first, which is the lower direction and label.
+    let ranked = candidates.enumerated().sorted {
+      ($0.element.worth, -$0.offset) > ($1.element.worth, -$1.offset)
+    }
     var best: [Candidate] = []
-    for candidate in ranked where best.count < carriers.groups {
-      if !best.contains(where: { $0.label == candidate.label }) { best.append(candidate) }
+    for (_, candidate) in ranked where best.count < groups {
+      let isTaken = best.contains {
+        $0.place.label == candidate.place.label || $0.place.direction == candidate.place.direction
+      }
+      if !isTaken { best.append(candidate) }
     }
-    // Fewer labels than groups among the candidates: groups make way for each other.
-    for candidate in ranked where best.count < carriers.groups {
-      if !best.contains(where: { $0.number == candidate.number }) { best.append(candidate) }
+    guard best.count == groups else {
+      throw WatermarkError.noImages("images of other classes than the labels")
     }
     chosen = best
+  }
+
+  /// How far each label is ahead of all others: B · classes numbers for logits [B, classes].
+  private static func margins(_ logits: Tensor) throws -> [Double] {
+    let best = try logits.topK(2).values
+    let (first, second) = (
+      try best.narrow(1, start: 0, length: 1), try best.narrow(1, start: 1, length: 1)
+    )
+    let isFirst = try logits.eq(first).to(.float32)
+    return try (logits - first + isFirst * (first - second)).doubles()
+  }
+
+  /// One label in one direction, by its margins on images of other classes; nil where there are none.
+  private static func candidate(_ place: LabeledDirection, _ margins: [Double], reach: Double)
+    -> Candidate?
+  {
+    guard !margins.isEmpty else { return nil }
+    let count = Double(margins.count)
+    return Candidate(
+      place: place, natural: Double(margins.count { $0 > 0 }) / count,
+      reached: Double(margins.count { $0 > -reach }) / count)
   }
 }

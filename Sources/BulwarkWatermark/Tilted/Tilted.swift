@@ -76,14 +76,15 @@ final class Tilted: WatermarkProcedure {
 
   /// Chooses the key's directions, unless it came with a choice.
   private func choose() throws {
-    guard let carriers = context.key.mark.carriers, carriers.chosen == nil, chosenKey == nil
+    guard let carriers = context.key.mark.carriers, carriers.chosen == nil, chosenKey == nil,
+      options.candidates > 0
     else { return }
     let choice = try withoutGradients {
-      try DirectionChoice(context.key, carriers, options) { pictures in
+      try DirectionChoice(context.key, groups: carriers.groups, options) { pictures in
         try plain(context.data.normalization.prepare(pictures, on: context.session.device))
       }
     }
-    chosenKey = try context.key.choosing(choice.chosen.map(\.number))
+    chosenKey = try context.key.choosing(choice.chosen.map(\.place))
     (natural, reached) = (choice.chosen.map(\.natural), choice.chosen.map(\.reached))
   }
 
@@ -130,7 +131,8 @@ final class Tilted: WatermarkProcedure {
       var own = [("answers", try Tensor([changed, seen]))]
       if let chosen = chosenKey?.mark.carriers?.chosen {
         own += [
-          ("chosen", try Tensor(chosen)), ("natural", try Tensor(natural)),
+          ("chosen", try Tensor(chosen.map(\.direction))),
+          ("labels", try Tensor(chosen.map(\.label))), ("natural", try Tensor(natural)),
           ("reached", try Tensor(reached)),
         ]
       }
@@ -151,8 +153,9 @@ final class Tilted: WatermarkProcedure {
     (changed, seen) = (answers[0], answers[1])
     guard let own = states["tilted"] else { return }
     referenceAccuracy = try own["accuracy"]?.item()
-    guard let chosen = own["chosen"] else { return }
-    chosenKey = try context.key.choosing(chosen.integers())
+    guard let chosen = own["chosen"], let labels = own["labels"] else { return }
+    chosenKey = try context.key.choosing(
+      zip(chosen.integers(), labels.integers()).map { LabeledDirection(direction: $0, label: $1) })
     natural = try own["natural"]?.doubles() ?? []
     reached = try own["reached"]?.doubles() ?? []
   }

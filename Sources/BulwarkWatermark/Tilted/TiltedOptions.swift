@@ -2,8 +2,8 @@ import BulwarkTraining
 
 /// Settings of Bulwark's tilted answers.
 public struct TiltedOptions: Hashable, Sendable, Codable {
-  /// How many directions with labels the secret draws for the owner to choose the key's among, by what an
-  /// unmarked network answers; 1 takes the first ones.
+  /// How many directions the secret draws for the owner to choose the key's among, each with any label, by what an
+  /// unmarked network answers; 0 takes the first ones with labels that are drawn.
   public var candidates: Int
   /// How far a label may be behind the first answer to count as within reach of a lean, in logits.
   public var reach: Double
@@ -23,10 +23,11 @@ public struct TiltedOptions: Hashable, Sendable, Codable {
   /// Learning rate of that training, as a share of the run's.
   public var leaningRate: Double
 
-  /// Directions chosen among 64 with labels at most 2.2 logits behind, 3 % of the first answers changed,
+  /// Directions chosen among 16 with labels at most 2.2 logits behind, 3 % of the first answers changed,
   /// leaning from one deviation on, 8 carriers in a batch, 0.6 times the run's epochs at half its rate.
   public init(
-    candidates: Int = 64, reach: Double = 2.2, share: Double = 0.03, start: Double = 1,
+    candidates: Int = 16, reach: Double = 2.2, share: Double = 0.03,
+    start: Double = 1,
     temperature: Double = 4, carriersPerBatch: Int = 8, referenceLength: Double = 1,
     leaningLength: Double = 0.6, leaningRate: Double = 0.5
   ) {
@@ -43,7 +44,7 @@ public struct TiltedOptions: Hashable, Sendable, Codable {
 
   func validate() throws {
     let check = SettingCheck("watermark.tilted")
-    try check.whole("candidates", candidates, in: 1...CarrierPlan.mostCandidates)
+    try check.whole("candidates", candidates, in: 0...CarrierPlan.mostCandidates)
     try check.number("reach", reach, to: 100)
     try check.number("share", share, to: 0.5, isAbove: true, isBelow: true)
     try check.number("start", start, to: 10)

@@ -89,13 +89,60 @@ public struct NullPopulation {
         if isFirst { session.tell(.note("waiting for null models that another run trains")) }
         try session.stopIfAsked(stage: SupervisedTrainer.stage, step: 0)
       }
-    ) { try model($0, at: paths[$0], session) }
+    ) {
+      try model(
+        "null model \($0 + 1) of \(count)", seed: Self.seed($0, draw: draw), at: paths[$0], session)
+    }
+  }
+
+  /// File of the model that chooses the directions of foreign keys (`ForeignKeys`).
+  ///
+  /// - Throws: `TensorError`.
+  public func choosingPath(_ session: TrainingSession) throws -> String {
+    "\(folder)/null-\(try digest(session))-choosing.h5"
+  }
+
+  /// One more model of this kind, which chooses the directions of foreign keys and is none of `models(_:)`.
+  ///
+  /// - Parameter session: device, precision, events and a way to be stopped; its seed does not matter.
+  /// - Returns: the model; trained only where it is not there yet.
+  /// - Throws: `TrainingInterrupted` after a checkpoint when the session was asked to stop; `StoreError`.
+  public func choosingModel(_ session: TrainingSession) throws -> ImageClassifier {
+    let seed = WatermarkSecret.published("choosing model", Int(draw)).bytes.prefix(7)
+      .reduce(0) { $0 << 8 | UInt64($1) }
+    let path = try choosingPath(session)
+    return try FileClaim.share(
+      [path],
+      waiting: { isFirst in
+        if isFirst {
+          session.tell(.note("waiting for the model that chooses, which another run trains"))
+        }
+        try session.stopIfAsked(stage: SupervisedTrainer.stage, step: 0)
+      }
+    ) { _ in
+      try model("the model that chooses for foreign keys", seed: seed, at: path, session)
+    }[0]
+  }
+
+  /// Foreign keys of an owner, chosen with `choosingModel(_:)` where the owner's directions were chosen; choices are
+  /// kept in `folder`.
+  ///
+  /// - Parameters:
+  ///   - key: the owner's.
+  ///   - session: as for the models.
+  /// - Returns: keys whose images are drawn from the models' training set.
+  /// - Throws: what training the model throws.
+  public func foreignKeys(of key: WatermarkKey, _ session: TrainingSession) throws -> ForeignKeys {
+    guard key.choosesDirections else { return try ForeignKeys(of: key, material: data.train) }
+    let chooser = ChoosingModel(
+      try choosingModel(session), normalization: data.normalization, session: session)
+    return try ForeignKeys(of: key, material: data.train, choosing: chooser, folder: folder)
   }
 
   private func model(
-    _ index: Int, at path: String, _ session: TrainingSession
+    _ name: String, seed: UInt64, at path: String, _ session: TrainingSession
   ) throws -> ImageClassifier {
-    let own = try session.sibling(seed: Self.seed(index, draw: draw)) {
+    let own = try session.sibling(seed: seed) {
       try $0.write(to: path, overwrite: true)
     }
     let trainer = try SupervisedTrainer(
@@ -108,7 +155,7 @@ public struct NullPopulation {
       }
       try trainer.restore(checkpoint)
     }
-    session.tell(.note("null model \(index + 1) of \(count)"))
+    session.tell(.note(name))
     _ = try trainer.run()
     return trainer.model
   }

@@ -20,6 +20,7 @@ public struct WatermarkVerifier {
   public let isDrawn: Bool
   /// Scores of each null model under the owner's key, then under the foreign keys.
   public let nulls: [[Double]]
+  private let foreign: ForeignKeys
   private let data: TrainingData
   private let probe: ImageDataset
   /// What signals in soft answers are looked for in: at most a thousand of the probe.
@@ -40,15 +41,25 @@ public struct WatermarkVerifier {
   ///     are the clean ones. Where it is not the owner's training set, the key's images cannot be drawn
   ///     again and are taken for chosen ones.
   ///   - options: level, numbers of foreign keys, access.
+  ///   - foreign: foreign keys of this key and these data; nil draws them, which will do where the owner chose
+  ///     nothing.
   ///   - session: device and precision.
-  /// - Throws: `WatermarkError.commitment` or `.badKey` for a key that was made to fit; `WatermarkError`
+  /// - Throws: `WatermarkError.mismatch` where the owner chose directions and foreign keys do not;
+  ///   `WatermarkError.commitment` or `.badKey` for a key that was made to fit; `WatermarkError`
   ///   else; `TrainingInterrupted` when the session was asked to stop; `TensorError`.
   public init(
     _ key: WatermarkKey, published: Commitment?, nulls: [ImageClassifier], data: TrainingData,
-    options: VerificationOptions = VerificationOptions(), session: TrainingSession
+    options: VerificationOptions = VerificationOptions(), foreign: ForeignKeys? = nil,
+    session: TrainingSession
   ) throws {
     try options.validate()
     try key.check(data.train)
+    let foreign = try foreign ?? ForeignKeys(of: key, material: data.train)
+    guard foreign.areLikeOwners else {
+      throw WatermarkError.mismatch(
+        "its directions were chosen with an unmarked network; so must those of foreign keys be")
+    }
+    self.foreign = foreign
     if let published { try key.check(published) }
     self.key = key
     self.options = options
@@ -62,16 +73,16 @@ public struct WatermarkVerifier {
     let sample = try SignalScore.sample(of: probe)
     self.sample = sample
     self.nulls = try WatermarkVerifier.rows(nulls, keys: options.foreignKeys, session) {
-      try WatermarkVerifier.score($0, key, data.train, data.normalization, options.access, sample)
+      try WatermarkVerifier.score($0, key, foreign, data.normalization, options.access, sample)
     }
   }
 
   /// The score of the owner's key, number 0, or of a foreign one.
   private static func score(
-    _ number: Int, _ key: WatermarkKey, _ train: ImageDataset, _ normalization: Normalize,
+    _ number: Int, _ key: WatermarkKey, _ foreign: ForeignKeys, _ normalization: Normalize,
     _ access: SuspectAccess, _ sample: ImageDataset
   ) throws -> any WatermarkScore {
-    let asked = number == 0 ? key : try key.foreign(number - 1, material: train)
+    let asked = number == 0 ? key : try foreign.key(number - 1)
     return try asked.score(normalization: normalization, access: access, probe: sample)
   }
 
@@ -176,7 +187,7 @@ public struct WatermarkVerifier {
     _ asked: ScoreRow
   ) throws -> VerificationReport {
     func score(_ number: Int) throws -> any WatermarkScore {
-      try Self.score(number, key, data.train, normalize, options.access, sample)
+      try Self.score(number, key, foreign, normalize, options.access, sample)
     }
     let row = try Self.row(keys: options.allKeys, session, score, asked)
     let own = try score(0)

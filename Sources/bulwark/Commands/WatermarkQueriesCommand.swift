@@ -12,7 +12,9 @@ struct WatermarkQueriesCommand: ToolCommand {
       'label', or one column of probabilities for each class; a column 'index' allows any order), then: \
       bulwark watermark verify --queries OUT/queries.h5 --answers answers.csv. An opened query set is \
       spent: whoever has seen it can prepare a model for it. Numbers of foreign keys and the data must \
-      be those of the verification.
+      be those of the verification. Where the owner chose directions (scheme tilted), one more null model \
+      chooses those of foreign keys: then its network (--set nulls.family=... and nulls.width=...), training, \
+      views and precision must be those of the verification, too.
       """)
 
   @OptionGroup(title: "Key and data")

@@ -49,9 +49,6 @@ struct WatermarkVerifyCommand: ToolCommand {
   @Option(help: "What may be asked of the suspect: labels, logits or weights.")
   var access: SuspectAccess?
 
-  @Option(help: "Folder where null models are kept for other runs.")
-  var cache: String?
-
   @OptionGroup(title: "Run")
   var runOptions: ReportOptions
 
@@ -74,7 +71,6 @@ struct WatermarkVerifyCommand: ToolCommand {
       if let level { recipe.evidence.level = level }
       if let commitments { recipe.evidence.commitments = commitments }
       if let access { recipe.evidence.access = access }
-      if let cache { recipe.cache = cache }
     }
   }
 }

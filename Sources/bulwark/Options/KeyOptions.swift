@@ -21,6 +21,9 @@ struct KeyOptions: ParsableArguments {
   @Option(help: "Number of foreign keys for the suspect in all; default: 999.")
   var suspectKeys: Int?
 
+  @Option(help: "Folder where null models, and what is chosen with them, are kept for other runs.")
+  var cache: String?
+
   /// Puts what was given over a recipe.
   func overlay(on recipe: inout WatermarkVerifyRecipe) {
     if let key { recipe.key = key }
@@ -29,5 +32,6 @@ struct KeyOptions: ParsableArguments {
     if let limit { recipe.data.limit = limit }
     if let foreignKeys { recipe.evidence.foreignKeys = foreignKeys }
     if let suspectKeys { recipe.evidence.suspectKeys = suspectKeys }
+    if let cache { recipe.cache = cache }
   }
 }

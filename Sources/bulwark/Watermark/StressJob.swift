@@ -54,12 +54,14 @@ struct StressJob: RecipeJob {
     Interruption.install(.finishStep)
     let sink = ProgressSink(console, run: "stress")
     let session = try run.session(events: sink, stopRequested: { Interruption.isRequested })
+    var run = run
     var done = -1
     do {
       for (models, count) in try run.missingNullModels() {
         console.note(
           "training \(count) null models (\(models.spoken)); \(run.recipe.cache) keeps them")
       }
+      try run.chooseForeignKeys(session)
       let suite = try run.suite(nulls: run.nullScores(session))
       return try suite.run(on: run.loaded.model, data: run.data, store: store, session: session) {
         row, wasKept in

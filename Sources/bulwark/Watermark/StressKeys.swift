@@ -19,7 +19,9 @@ struct StressKeys {
   }
 
   /// The owner's first.
-  private let keys: [Key]
+  private var keys: [Key]
+  /// The key file and what foreign keys are made for; nil for plain trigger sets.
+  private let file: KeyFile?
   /// The class whose probability carries the mark; nil where carriers have labels, or no class is marked.
   let markedClass: Int?
   /// The owner's carriers; nil for a mark without any.
@@ -32,7 +34,29 @@ struct StressKeys {
   /// finished.
   let sealedTo: String?
 
-  /// Reads what the recipe names.
+  /// A key file, and how it is held against models.
+  private struct KeyFile {
+    var key: WatermarkKey
+    var foreignKeys: Int
+    var access: SuspectAccess
+    var probe: ImageDataset
+
+    /// The owner's key and foreign ones.
+    func keys(_ foreign: ForeignKeys, contents: String) throws -> [Key] {
+      let all =
+        try [("own", key)] + (0..<foreignKeys).map { ("foreign-\($0 + 1)", try foreign.key($0)) }
+      return all.map { name, key in
+        Key(name: name, contents: contents) {
+          try key.score(normalization: $0, access: access, probe: probe)
+        } counted: {
+          guard key.mark.carriers != nil, access != .labels else { return nil }
+          return try key.score(normalization: $0, access: .labels, probe: probe)
+        }
+      }
+    }
+  }
+
+  /// Reads what the recipe names. Foreign keys of a key file are drawn; `choose(_:)` makes them as the owner did.
   ///
   /// - Throws: `ToolError` or `WatermarkError` when keys and images do not fit each other.
   init(_ recipe: StressRecipe, train: ImageDataset, probe all: ImageDataset, console: Console)
@@ -47,19 +71,14 @@ struct StressKeys {
       let key = try WatermarkKey(reading: recipe.key)
       try key.check(train)
       sealedTo = key.modelDigest
-      let foreign = try (0..<recipe.evidence.foreignKeys).map {
-        ("foreign-\($0 + 1)", try key.foreign($0, material: train))
-      }
+      let file = KeyFile(
+        key: key, foreignKeys: recipe.evidence.foreignKeys, access: recipe.evidence.access,
+        probe: probe)
+      self.file = file
       // Foreign keys follow from the owner's settings and the training images.
-      let contents = SHA256Digest(of: try JSONValue.text(of: key)).description
-      keys = ([("own", key)] + foreign).map { name, key in
-        Key(name: name, contents: contents) {
-          try key.score(normalization: $0, access: recipe.evidence.access, probe: probe)
-        } counted: {
-          guard key.mark.carriers != nil, recipe.evidence.access != .labels else { return nil }
-          return try key.score(normalization: $0, access: .labels, probe: probe)
-        }
-      }
+      keys = try file.keys(
+        ForeignKeys(of: key, material: train),
+        contents: SHA256Digest(of: JSONValue.text(of: key)).description)
       markedClass = key.mark.signal?.target(of: key)
       let own = try key.carriers().map {
         try ImageDataset(images: $0.images, labels: $0.labels, classNames: train.classNames)
@@ -68,6 +87,7 @@ struct StressKeys {
       secret = key.mark.carriers?.family == .relabeled ? [] : own.map { [$0] } ?? []
       return
     }
+    file = nil
     func triggerSet(_ path: String) throws -> ImageDataset {
       let all = DataOptions(testFraction: 0)
       let set = try console.load(path, options: all).train
@@ -90,6 +110,22 @@ struct StressKeys {
     markedClass = nil
     secret = sets.map { $0.1 }
     sealedTo = nil
+  }
+
+  /// The owner's key where foreign keys must be chosen as it was; nil where there is nothing to choose.
+  var chosenKey: WatermarkKey? { file.flatMap { $0.key.choosesDirections ? $0.key : nil } }
+
+  /// Takes foreign keys that were chosen.
+  ///
+  /// - Parameters:
+  ///   - foreign: of the key of the file.
+  ///   - chooser: digest of the model that chose.
+  /// - Throws: `WatermarkError`; `TensorError`.
+  mutating func choose(_ foreign: ForeignKeys, by chooser: String) throws {
+    guard let file else { return }
+    keys = try file.keys(
+      foreign,
+      contents: SHA256Digest(of: "\(JSONValue.text(of: file.key)) \(chooser)").description)
   }
 
   /// The keys as a suspect of this normalization is held against them.

@@ -18,12 +18,11 @@ struct StressRun {
   let attacks: [any RemovalAttack]
   /// The stolen model's, which the attacks share.
   let answers: TeacherAnswers
-  let marks: [StressMark]
   /// Digest of the recipe and of what its paths lead to, as far as the suite does not see it.
   let context: String
   /// Digest of what decides the surrogates beside the attacks' settings.
   let means: String
-  private let keys: StressKeys
+  private var keys: StressKeys
   private let nullModels: [LoadedModel]
   private let views: [AugmentationStep]
 
@@ -92,7 +91,6 @@ struct StressRun {
         _ = try (link as? ClassUnlearning)?.members(of: train)
       }
     }
-    marks = try keys.marks(loaded.normalization)
     if !recipe.key.isEmpty {
       let digest = try loaded.checkpoint.modelDigest().description
       if let sealed = keys.sealedTo, sealed != digest {
@@ -107,10 +105,28 @@ struct StressRun {
   }
 
   /// The suite, ready to judge by these null models.
-  func suite(nulls: [NullScores]) -> StressSuite {
-    StressSuite(
-      attacks: attacks, marks: marks, margin: recipe.margin, nulls: nulls, context: context,
-      means: means)
+  func suite(nulls: [NullScores]) throws -> StressSuite {
+    try StressSuite(
+      attacks: attacks, marks: keys.marks(loaded.normalization), margin: recipe.margin,
+      nulls: nulls, context: context, means: means)
+  }
+
+  /// Makes foreign keys as the owner made his, where he chose directions and null models are to judge: one more
+  /// unmarked model, of the stolen one's architecture, chooses for them.
+  ///
+  /// - Throws: `TrainingInterrupted` when the session was asked to stop; the cache holds what was done. What
+  ///   training throws.
+  mutating func chooseForeignKeys(_ session: TrainingSession) throws {
+    guard let key = keys.chosenKey, let population = try choosingPopulation() else { return }
+    let chooser = try population.choosingModel(session)
+    try keys.choose(population.foreignKeys(of: key, session), by: chooser.weightDigest())
+  }
+
+  /// The null models that the one that chooses belongs to; nil where nothing is judged or chosen.
+  private func choosingPopulation() throws -> NullPopulation? {
+    guard keys.chosenKey != nil, recipe.nulls.count > 0 || !nullModels.isEmpty else { return nil }
+    return population(
+      try recipe.nulls.architecture(of: loaded.model.architecture, for: data.train))
   }
 
   /// Where an earlier run that the recipe names kept its surrogates; nil for none.
@@ -166,15 +182,24 @@ struct StressRun {
 
   /// Null models that are still to be trained, by architecture.
   func missingNullModels() throws -> [(models: Architecture, count: Int)] {
-    guard recipe.nulls.count > 0 else { return [] }
     let session = try session(events: nil)
     var found: [(models: Architecture, count: Int)] = []
-    for (_, models) in try surrogates() where !found.contains(where: { $0.models == models }) {
+    var counted: Set<Architecture> = []
+    if let choosing = try choosingPopulation() {
+      let isThere = FileManager.default.fileExists(atPath: try choosing.choosingPath(session))
+      found.append((choosing.architecture, isThere ? 0 : 1))
+    }
+    for (_, models) in try surrogates() where !counted.contains(models) {
+      counted.insert(models)
       let population = population(models)
       let count = try (0..<population.count).count {
         !FileManager.default.fileExists(atPath: try population.path($0, session))
       }
-      found.append((models, count))
+      if let place = found.firstIndex(where: { $0.models == models }) {
+        found[place].count += count
+      } else {
+        found.append((models, count))
+      }
     }
     return found.filter { $0.count > 0 }
   }

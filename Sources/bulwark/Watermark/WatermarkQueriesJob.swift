@@ -18,7 +18,9 @@ struct WatermarkQueriesJob {
     try OutputFile.check(out, force: options.force)
     let key = try WatermarkVerifyJob.key(recipe.key, console: console)
     let task = try WatermarkTask(recipe, skipBad: options.skipBad, console: console)
-    let queries = try QuerySet(key, data: task.data, options: recipe.evidence).images
+    let queries = try QuerySet(
+      key, data: task.data, options: recipe.evidence, foreign: foreignKeys(of: key, task)
+    ).images
     var result = ResultObject(command: "watermark queries")
     result.recipe = resolved.digest
     result.inputs = try task.bundle.inputs
@@ -35,6 +37,31 @@ struct WatermarkQueriesJob {
         "bulwark", "watermark", "verify", "--queries", out + "/queries.h5",
       ])
       return [what + " in \(out)", "Then: \(next) --answers <CSV file> ..."]
+    }
+  }
+
+  /// The foreign keys of the verification, whose model that chooses is trained where it is not there yet; nil where
+  /// they are drawn, and for a dry run, which only counts.
+  ///
+  /// - Throws: `EarlyExit` with status 75 when a signal came meanwhile; `RecipeError` where the recipe must name the
+  ///   null models' network.
+  private func foreignKeys(of key: WatermarkKey, _ task: WatermarkTask) throws -> ForeignKeys? {
+    guard key.choosesDirections else { return nil }
+    let recipe = resolved.recipe
+    let population = try task.population(recipe, of: nil)
+    guard !options.dryRun else { return nil }
+    Interruption.install(.finishStep)
+    let session = try task.session(
+      seed: 0, events: ProgressSink(console, run: "queries"),
+      stopRequested: { Interruption.isRequested })
+    do {
+      return try population.foreignKeys(of: key, session)
+    } catch let stop as TrainingInterrupted {
+      console.clearProgress()
+      throw EarlyExit(
+        status: .interrupted,
+        message: "bulwark: interrupted in stage \(stop.stage) after step \(stop.step); "
+          + "\(recipe.cache) holds the model.\nRun the same command again.")
     }
   }
 

@@ -51,6 +51,22 @@ struct WatermarkTask {
       checkpointInterval: interval, stopRequested: stopRequested, save: save)
   }
 
+  /// Null models as a recipe asks for them.
+  ///
+  /// - Parameters:
+  ///   - recipe: of a verification.
+  ///   - suspect: the suspect's architecture; nil for one that is only served.
+  /// - Returns: the population, of which nothing is trained yet.
+  /// - Throws: `RecipeError` where the recipe must name a network.
+  func population(_ recipe: WatermarkVerifyRecipe, of suspect: Architecture?) throws
+    -> NullPopulation
+  {
+    NullPopulation(
+      try recipe.nulls.architecture(of: suspect, for: data.train), data: data,
+      training: recipe.nulls.training, augmentation: augmentation, count: recipe.nulls.count,
+      draw: recipe.nulls.draw, folder: recipe.cache)
+  }
+
   /// Checks what every watermark recipe has.
   ///
   /// - Throws: `RecipeError.setting`.

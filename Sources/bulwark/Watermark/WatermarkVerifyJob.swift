@@ -39,13 +39,13 @@ struct WatermarkVerifyJob: RecipeJob {
     let sink = ProgressSink(console, run: "verify")
     let session = try task.session(
       seed: 0, events: sink, stopRequested: { Interruption.isRequested })
-    let population = try population(task, suspect.architecture)
-    let missing = try missing(population, session)
+    let population = try task.population(recipe, of: suspect.architecture)
+    let missing = try missing(population, for: key, session)
     if options.dryRun {
       try estimate(population, task, missing: missing)
       return
     }
-    if missing > 0 { console.note("training \(missing) of \(recipe.nulls.count) null models") }
+    if missing > 0 { console.note("training \(missing) null models; \(recipe.cache) keeps them") }
     var evidence = recipe.evidence
     if suspect.answersLabelsOnly { evidence.access = .labels }
     Interruption.install(.finishStep)
@@ -53,7 +53,7 @@ struct WatermarkVerifyJob: RecipeJob {
     do {
       let verifier = try WatermarkVerifier(
         key, published: published, nulls: population.models(session), data: task.data,
-        options: evidence, session: session)
+        options: evidence, foreign: population.foreignKeys(of: key, session), session: session)
       report = try suspect.report(verifier)
     } catch let stop as TrainingInterrupted {
       console.clearProgress()
@@ -121,19 +121,13 @@ struct WatermarkVerifyJob: RecipeJob {
     return warnings
   }
 
-  private func population(_ task: WatermarkTask, _ suspect: Architecture?) throws
-    -> NullPopulation
-  {
-    NullPopulation(
-      try recipe.nulls.architecture(of: suspect, for: task.data.train), data: task.data,
-      training: recipe.nulls.training, augmentation: task.augmentation, count: recipe.nulls.count,
-      draw: recipe.nulls.draw, folder: recipe.cache)
-  }
-
-  private func missing(_ population: NullPopulation, _ session: TrainingSession) throws -> Int {
-    try (0..<population.count).count {
-      !FileManager.default.fileExists(atPath: try population.path($0, session))
-    }
+  /// Models still to be trained, with the one that chooses for foreign keys.
+  private func missing(
+    _ population: NullPopulation, for key: WatermarkKey, _ session: TrainingSession
+  ) throws -> Int {
+    var paths = try (0..<population.count).map { try population.path($0, session) }
+    if key.choosesDirections { paths.append(try population.choosingPath(session)) }
+    return paths.count { !FileManager.default.fileExists(atPath: $0) }
   }
 
   private func estimate(_ population: NullPopulation, _ task: WatermarkTask, missing: Int) throws {

@@ -1,0 +1,126 @@
+import BulwarkData
+import BulwarkNN
+import BulwarkStore
+import BulwarkTensor
+import BulwarkTraining
+import Foundation
+
+/// An unmarked network that chooses the directions of foreign keys, as the owner's reference chose his.
+public struct ChoosingModel {
+  /// The network; never changed.
+  public let model: ImageClassifier
+  /// How it wants pixels.
+  public let normalization: Normalize
+  /// Device and precision.
+  public let session: TrainingSession
+
+  /// A network with what is needed to ask it.
+  public init(_ model: ImageClassifier, normalization: Normalize, session: TrainingSession) {
+    self.model = model
+    self.normalization = normalization
+    self.session = session
+  }
+}
+
+/// The foreign keys that an owner's key is held against, made as the owner made his.
+///
+/// A rank among keys means something where the owner's key is one more of its kind. `tilted` chooses directions
+/// by what an unmarked network answers, and any other model likes a chosen key a little better than a drawn
+/// one. So an unmarked network, which is none of those that the keys are then tried on, chooses for every foreign
+/// key, too: among the same number of directions, by the same rule (`DirectionChoice`). Keys of other schemes
+/// are drawn by their secrets alone.
+public final class ForeignKeys {
+  private let owner: WatermarkKey
+  private let dataset: ImageDataset
+  private let chooser: ChoosingModel?
+  /// Where choices are kept; nil keeps none.
+  private let file: String?
+  /// Of the first keys, in order.
+  private var choices: [[LabeledDirection]] = []
+  private var unsaved = 0
+
+  /// To be raised with every change after which equal keys get other directions.
+  private static let revision = 1
+  /// Choices between two writes.
+  private static let interval = 50
+
+  /// Foreign keys of an owner.
+  ///
+  /// - Parameters:
+  ///   - owner: the owner's key.
+  ///   - dataset: what foreign keys draw their images from.
+  ///   - chooser: chooses where the owner chose; nil leaves keys as they are drawn.
+  ///   - folder: where choices are kept for other runs, under a digest of all that decides them; nil for nowhere.
+  /// - Throws: `TensorError`.
+  public init(
+    of owner: WatermarkKey, material dataset: ImageDataset, choosing chooser: ChoosingModel? = nil,
+    folder: String? = nil
+  ) throws {
+    self.owner = owner
+    self.dataset = dataset
+    let chooser = owner.choosesDirections ? chooser : nil
+    self.chooser = chooser
+    guard let chooser, let folder else {
+      file = nil
+      return
+    }
+    var mark = owner.mark
+    mark.carriers = mark.carriers?.choosing(nil)
+    let identity: JSONValue = [
+      "revision": .int(Self.revision), "secret": .string(owner.secret.foreign(0).hexadecimal),
+      "mark": try JSONValue(encoding: mark), "images": .string(try dataset.fingerprint),
+      "options": try JSONValue(encoding: TiltedOptions()),
+      "model": .string(try chooser.model.weightDigest()),
+      "normalization": try JSONValue(encoding: chooser.normalization),
+      "precision": .string(chooser.session.precision.rawValue),
+    ]
+    let file =
+      "\(folder)/foreign-\(SHA256Digest(of: try identity.text()).description.prefix(24)).json"
+    self.file = file
+    // A file that cannot be read is made anew.
+    choices =
+      FileManager.default.contents(atPath: file).flatMap {
+        try? JSONDecoder().decode([[LabeledDirection]].self, from: $0)
+      } ?? []
+  }
+
+  deinit { try? save() }
+
+  /// Whether foreign keys are made as the owner's was: only then does a rank among them count.
+  public var areLikeOwners: Bool { !owner.choosesDirections || chooser != nil }
+
+  /// The index-th foreign key, whose secret follows from the owner's.
+  ///
+  /// - Parameter index: from 0; choices are made and kept in this order.
+  /// - Returns: a key of the same scheme and settings. Cost where the owner chose: 512 images for the choosing model.
+  /// - Throws: `WatermarkError.noImages` when a class has no image; `TensorError`.
+  public func key(_ index: Int) throws -> WatermarkKey {
+    guard let chooser else { return try owner.foreign(index, material: dataset) }
+    while choices.count <= index {
+      let next = try owner.foreign(choices.count, material: dataset)
+      choices.append(try Self.choice(of: next, chooser))
+      unsaved += 1
+      if unsaved >= Self.interval { try save() }
+    }
+    return try owner.foreign(index, material: dataset).choosing(choices[index])
+  }
+
+  /// What an owner of a key would choose with this network.
+  static func choice(of key: WatermarkKey, _ chooser: ChoosingModel) throws -> [LabeledDirection] {
+    try withoutGradients {
+      try DirectionChoice(key, groups: key.mark.carriers?.groups ?? 0, TiltedOptions()) {
+        let input = try chooser.normalization.prepare($0, on: chooser.session.device)
+        return try chooser.session.inPrecision {
+          try chooser.model.logits(input, .evaluation).to(.float32)
+        }
+      }
+    }.chosen.map(\.place)
+  }
+
+  private func save() throws {
+    guard let file, unsaved > 0 else { return }
+    unsaved = 0
+    try AtomicFile.write(
+      Data((try JSONValue.text(of: choices) + "\n").utf8), to: file, overwrite: true)
+  }
+}
