@@ -1,3 +1,4 @@
+import BulwarkData
 import BulwarkNN
 import BulwarkStore
 import BulwarkTensor
@@ -9,7 +10,7 @@ import Testing
 
 @Suite("The choice of a key's directions")
 struct DirectionChoiceTests {
-  private let options = TiltedOptions(candidates: 12, reach: 2)
+  private let rule = DirectionRule(candidates: 12, reach: 2)
 
   /// Chooses with a network that answers every image alike and for which the places that are given are ahead of all
   /// other labels by their margins; whatever else it is asked about it takes for class 9, far ahead.
@@ -17,7 +18,7 @@ struct DirectionChoiceTests {
     -> DirectionChoice
   {
     var first = 0
-    return try DirectionChoice(key, groups: 2, options) { pictures in
+    return try DirectionChoice(key, groups: 2, rule) { pictures in
       // Thirty-two images a direction, or as many as the key has.
       let each = min(DirectionChoice.imageCount, try #require(key.material).labels.count)
       let rows = (0..<pictures.shape[0]).flatMap { row -> [Float] in
@@ -66,6 +67,24 @@ struct DirectionChoiceTests {
     #expect(chosen.allSatisfy { $0.reached == 0 })
   }
 
+  @Test("A task of almost one class alone leaves every label an image that is not its own")
+  func unbalanced() throws {
+    let count = 300
+    let set = try ImageDataset(
+      images: RandomKey(seed: 3).integers([count, 1, 8, 8], below: 256).to(.uint8),
+      labels: (0..<count).map { $0 < 297 ? 0 : 1 + $0 % 2 }, classNames: ["a", "b", "c"])
+    for index in 0..<8 {
+      let key = try WatermarkKey(
+        secret: .published("unbalanced", index), owner: "owner",
+        mark: MarkDescription(scheme: .tilted, carriers: CarrierOptions(family: .shading)),
+        train: set)
+      let chosen = try DirectionChoice(key, groups: 3, DirectionRule()) {
+        try Tensor.zeros([$0.shape[0], 3])
+      }.chosen
+      #expect(Set(chosen.map(\.place.label)) == [0, 1, 2])
+    }
+  }
+
   @Test("A chosen key is drawn from the same images, has other carriers and another commitment")
   func key() throws {
     let task = try TinyTask.shared.get()
@@ -76,8 +95,8 @@ struct DirectionChoiceTests {
     let chosen = try key.choosing((0..<groups).map { place(last - 1 - $0, $0) })
     #expect(try chosen.isDrawn(from: task.data.train))
     // Later directions than every owner looks at were chosen for reasons of their own.
-    #expect(
-      try !key.choosing((0..<groups).map { place(last - $0, $0) }).isDrawn(from: task.data.train))
+    let beyond = try key.choosing((0..<groups).map { place(last - $0, $0) })
+    #expect(try beyond.choosesBeyondOthers && !beyond.isDrawn(from: task.data.train))
     let before = try #require(try key.carriers())
     let after = try #require(try chosen.carriers())
     #expect(try before.images.bytes() != after.images.bytes())
@@ -143,7 +162,51 @@ struct DirectionChoiceTests {
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).count == 2)
   }
 
-  @Test("A verifier refuses foreign keys that are drawn where the owner chose")
+  @Test("Foreign keys follow the rule that the owner's key states, and stop where that is asked")
+  func foreignRule() throws {
+    let task = try TinyTask.shared.get()
+    let key = try task.key(.tilted, .small)
+    let groups = try #require(key.mark.carriers).groups
+    let rule = DirectionRule(candidates: 5, reach: 0.1)
+    let owner = try key.choosing((0..<groups).map { place($0, $0) }, by: rule)
+    let model = try task.architecture.build(key: RandomKey(seed: 1))
+    func chooser(stops: Bool) throws -> ChoosingModel {
+      ChoosingModel(
+        model, normalization: task.data.normalization,
+        session: try TrainingSession(seed: 0, stopRequested: { stops }))
+    }
+    let foreign = try ForeignKeys(
+      of: owner, material: task.data.train, choosing: chooser(stops: false))
+    for index in 0..<4 {
+      let found = try #require(try foreign.key(index).mark.carriers)
+      #expect(found.rule == rule)
+      #expect(found.chosen?.allSatisfy { $0.direction < 5 } == true)
+      #expect(
+        try found.chosen
+          == ForeignKeys.choice(of: foreign.key(index).choosing(nil), chooser(stops: false), rule))
+    }
+    #expect(throws: TrainingInterrupted.self) {
+      try ForeignKeys(of: owner, material: task.data.train, choosing: chooser(stops: true)).key(0)
+    }
+  }
+
+  @Test("The model that chooses is one more null model, for any draw, and trained once")
+  func choosingModel() throws {
+    let task = try TinyTask.shared.get()
+    let folder = try ScratchFolder()
+    let session = try TrainingSession(seed: 0)
+    func population(_ draw: UInt64) -> NullPopulation {
+      NullPopulation(
+        task.architecture, data: task.data, training: task.training(epochs: 1),
+        augmentation: task.augmentation, count: 1, draw: draw, folder: folder.path)
+    }
+    let first = try population(.max).choosingModel(session).weightDigest()
+    #expect(try population(.max).choosingModel(session).weightDigest() == first)
+    #expect(try population(.max).models(session)[0].weightDigest() != first)
+    #expect(try population(0).choosingModel(session).weightDigest() != first)
+  }
+
+  @Test("A verifier and a query set refuse foreign keys that are drawn where the owner chose")
   func verifier() throws {
     let task = try TinyTask.shared.get()
     let key = try task.key(.tilted, .small)
@@ -152,6 +215,11 @@ struct DirectionChoiceTests {
     #expect {
       try WatermarkVerifier(
         owner, published: nil, nulls: [], data: task.data, session: TrainingSession(seed: 0))
+    } throws: {
+      ($0 as? WatermarkError)?.summary.contains("so must those of foreign keys be") == true
+    }
+    #expect {
+      try QuerySet(owner, data: task.data)
     } throws: {
       ($0 as? WatermarkError)?.summary.contains("so must those of foreign keys be") == true
     }

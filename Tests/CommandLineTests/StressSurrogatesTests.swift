@@ -31,6 +31,12 @@ struct StressSurrogatesTests {
     let dry = try await fixture.stress(attacks + further + ["--dry-run"])
     #expect(dry.status == 0, "\(dry.stderr)")
     #expect((dry.json?["details"] as? [String: Any])?["earlier_surrogates"] as? Int == 2)
+    // Without --resume a run into the same folder begins with an empty one.
+    let again = try await fixture.stress(
+      attacks + [
+        "--keep-surrogates", "--out", fixture.file("first"), "--json", "--dry-run", "--force",
+      ])
+    #expect((again.json?["details"] as? [String: Any])?["earlier_surrogates"] as? Int == 0)
     let second = try await fixture.stress(attacks + further)
     #expect(second.status == 0, "\(second.stderr)")
     let (before, after) = (try rows(first), try rows(second))

@@ -35,6 +35,16 @@ struct WatermarkChoiceTests {
     let commitment = try #require(details["commitment"] as? String)
     let judge = ["--key", run + "/key.json", "--cache", fixture.out("cache")]
 
+    let wide = try await fixture.tool.start(
+      [
+        "watermark", "embed", "--recipe", fixture.recipe, "--scheme", "tilted", "--out",
+        run + "-wide",
+        "--dry-run", "--set", "watermark.tilted.candidates=17",
+      ]
+    ).outcome()
+    #expect(wide.stderr.contains("counts as chosen"), "\(wide.stderr)")
+    #expect(!embedded.stderr.contains("counts as chosen"))
+
     // A served suspect: the judge's network must be named, and nothing is trained for a dry run.
     let queries = ["watermark", "queries", "--out", fixture.out("queries")] + judge
     let unnamed = try await fixture.tool.start(

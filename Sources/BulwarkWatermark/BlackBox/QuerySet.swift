@@ -17,8 +17,10 @@ public struct QuerySet: Sendable {
   ///   - key: the owner's.
   ///   - data: what foreign keys draw their images from; its test images are the ordinary ones.
   ///   - options: how many foreign keys there are; the same as for the verification.
-  ///   - foreign: foreign keys, the same as for the verification; nil draws them.
-  /// - Throws: `WatermarkError.mismatch` for a mark that stands in weights; `WatermarkError.noImages`;
+  ///   - foreign: foreign keys, the same as for the verification; nil draws them, which will do where the owner chose
+  ///     nothing.
+  /// - Throws: `WatermarkError.mismatch` for a mark that stands in weights, and where the owner chose directions and
+  ///   nobody chooses for foreign keys; `WatermarkError.noImages`;
   ///   `TensorError`.
   public init(
     _ key: WatermarkKey, data: TrainingData, options: VerificationOptions = VerificationOptions(),
@@ -26,6 +28,7 @@ public struct QuerySet: Sendable {
   ) throws {
     try options.validate()
     try key.check(data.train)
+    guard foreign != nil || !key.choosesDirections else { throw ForeignKeys.undrawn }
     let foreign = try foreign ?? ForeignKeys(of: key, material: data.train)
     guard key.mark.bits == nil else {
       throw WatermarkError.mismatch("a mark in weights cannot be read from answers")

@@ -50,8 +50,23 @@ public struct LabeledDirection: Hashable, Sendable, Codable {
   }
 }
 
+/// How an owner chooses labeled directions: how many the secret draws, and how far a label may be behind the first
+/// answer, in logits.
+public struct DirectionRule: Hashable, Sendable, Codable {
+  /// Number of directions.
+  public var candidates: Int
+  /// Logits.
+  public var reach: Double
+
+  /// What every owner does who sets nothing.
+  public init(candidates: Int = CarrierPlan.usualCandidates, reach: Double = 2.2) {
+    self.candidates = candidates
+    self.reach = reach
+  }
+}
+
 /// Settings of the carriers. Classes, marks, positions and labels are no settings: they follow from the
-/// key's secret.
+/// key's secret, but for what the owner of `tilted` chooses.
 public struct CarrierOptions: Hashable, Sendable, Codable {
   /// What they look like.
   public var family: CarrierFamily
@@ -68,6 +83,8 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
   /// Family `shading`: which of the secret's directions the groups are, each with its label; nil takes the first
   /// ones with labels that are drawn. No setting: `tilted` chooses before the commitment, which binds the choice.
   public private(set) var chosen: [LabeledDirection]?
+  /// How they were chosen, which is how foreign keys choose; nil where nothing was, or by the usual rule.
+  public private(set) var rule: DirectionRule?
 
   /// A hundred carriers of the scheme's own family.
   public init(
@@ -90,11 +107,16 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
 
   /// The settings with directions and labels chosen for the groups.
   ///
-  /// - Parameter chosen: one for each group, all directions and labels different; nil for those that are drawn.
+  /// - Parameters:
+  ///   - chosen: one for each group, all directions and labels different; nil for those that are drawn.
+  ///   - rule: how they were chosen.
   /// - Returns: settings that differ in nothing else.
-  public func choosing(_ chosen: [LabeledDirection]?) -> CarrierOptions {
+  public func choosing(
+    _ chosen: [LabeledDirection]?, by rule: DirectionRule = DirectionRule()
+  ) -> CarrierOptions {
     var options = self
     options.chosen = chosen
+    options.rule = chosen == nil || rule == DirectionRule() ? nil : rule
     return options
   }
 
@@ -118,6 +140,10 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
               && (0..<(classes ?? .max)).contains($0.label)
           },
         "chosen", "a different direction and label for each group of shading", "\(chosen)")
+    }
+    if let rule {
+      try check.whole("rule.candidates", rule.candidates, in: 1...CarrierPlan.mostCandidates)
+      try check.number("rule.reach", rule.reach, to: 100)
     }
     guard let classes else { return }
     let (needed, most): (Int, Int) =

@@ -27,12 +27,13 @@ public struct ChoosingModel {
 /// A rank among keys means something where the owner's key is one more of its kind. `tilted` chooses directions
 /// by what an unmarked network answers, and any other model likes a chosen key a little better than a drawn
 /// one. So an unmarked network, which is none of those that the keys are then tried on, chooses for every foreign
-/// key, too: among the same number of directions, by the same rule (`DirectionChoice`). Keys of other schemes
+/// key, too: by the rule that the key states (`DirectionRule`, `DirectionChoice`). Keys of other schemes
 /// are drawn by their secrets alone.
 public final class ForeignKeys {
   private let owner: WatermarkKey
   private let dataset: ImageDataset
   private let chooser: ChoosingModel?
+  private let rule: DirectionRule
   /// Where choices are kept; nil keeps none.
   private let file: String?
   /// Of the first keys, in order.
@@ -41,6 +42,8 @@ public final class ForeignKeys {
 
   /// To be raised with every change after which equal keys get other directions.
   private static let revision = 1
+  /// Stage in which it is stopped.
+  static let stage = "foreign_keys"
   /// Choices between two writes.
   private static let interval = 50
 
@@ -58,6 +61,7 @@ public final class ForeignKeys {
   ) throws {
     self.owner = owner
     self.dataset = dataset
+    rule = owner.mark.carriers?.rule ?? DirectionRule()
     let chooser = owner.choosesDirections ? chooser : nil
     self.chooser = chooser
     guard let chooser, let folder else {
@@ -69,7 +73,7 @@ public final class ForeignKeys {
     let identity: JSONValue = [
       "revision": .int(Self.revision), "secret": .string(owner.secret.foreign(0).hexadecimal),
       "mark": try JSONValue(encoding: mark), "images": .string(try dataset.fingerprint),
-      "options": try JSONValue(encoding: TiltedOptions()),
+      "rule": try JSONValue(encoding: rule), "device": .string(chooser.session.device.description),
       "model": .string(try chooser.model.weightDigest()),
       "normalization": try JSONValue(encoding: chooser.normalization),
       "precision": .string(chooser.session.precision.rawValue),
@@ -77,38 +81,49 @@ public final class ForeignKeys {
     let file =
       "\(folder)/foreign-\(SHA256Digest(of: try identity.text()).description.prefix(24)).json"
     self.file = file
-    // A file that cannot be read is made anew.
-    choices =
-      FileManager.default.contents(atPath: file).flatMap {
-        try? JSONDecoder().decode([[LabeledDirection]].self, from: $0)
-      } ?? []
+    choices = Self.kept(file)
   }
 
-  deinit { try? save() }
+  deinit { save() }
+
+  /// What a run kept; a file that cannot be read is made anew.
+  private static func kept(_ file: String) -> [[LabeledDirection]] {
+    FileManager.default.contents(atPath: file).flatMap {
+      try? JSONDecoder().decode([[LabeledDirection]].self, from: $0)
+    } ?? []
+  }
 
   /// Whether foreign keys are made as the owner's was: only then does a rank among them count.
   public var areLikeOwners: Bool { !owner.choosesDirections || chooser != nil }
+
+  /// The owner chose, and nobody chooses for foreign keys.
+  static let undrawn = WatermarkError.mismatch(
+    "its directions were chosen with an unmarked network; so must those of foreign keys be")
 
   /// The index-th foreign key, whose secret follows from the owner's.
   ///
   /// - Parameter index: from 0; choices are made and kept in this order.
   /// - Returns: a key of the same scheme and settings. Cost where the owner chose: 512 images for the choosing model.
-  /// - Throws: `WatermarkError.noImages` when a class has no image; `TensorError`.
+  /// - Throws: `WatermarkError.noImages` when a class has no image; `TrainingInterrupted` when the choosing model's
+  ///   session was asked to stop; `TensorError`.
   public func key(_ index: Int) throws -> WatermarkKey {
     guard let chooser else { return try owner.foreign(index, material: dataset) }
     while choices.count <= index {
+      try chooser.session.stopIfAsked(stage: Self.stage, step: choices.count)
       let next = try owner.foreign(choices.count, material: dataset)
-      choices.append(try Self.choice(of: next, chooser))
+      choices.append(try Self.choice(of: next, chooser, rule))
       unsaved += 1
-      if unsaved >= Self.interval { try save() }
+      if unsaved >= Self.interval { save() }
     }
-    return try owner.foreign(index, material: dataset).choosing(choices[index])
+    return try owner.foreign(index, material: dataset).choosing(choices[index], by: rule)
   }
 
   /// What an owner of a key would choose with this network.
-  static func choice(of key: WatermarkKey, _ chooser: ChoosingModel) throws -> [LabeledDirection] {
+  static func choice(
+    of key: WatermarkKey, _ chooser: ChoosingModel, _ rule: DirectionRule = DirectionRule()
+  ) throws -> [LabeledDirection] {
     try withoutGradients {
-      try DirectionChoice(key, groups: key.mark.carriers?.groups ?? 0, TiltedOptions()) {
+      try DirectionChoice(key, groups: key.mark.carriers?.groups ?? 0, rule) {
         let input = try chooser.normalization.prepare($0, on: chooser.session.device)
         return try chooser.session.inPrecision {
           try chooser.model.logits(input, .evaluation).to(.float32)
@@ -117,10 +132,13 @@ public final class ForeignKeys {
     }.chosen.map(\.place)
   }
 
-  private func save() throws {
+  /// Keeps the choices, unless another run has kept more of them, or nothing can be written there: then they are made
+  /// again.
+  private func save() {
     guard let file, unsaved > 0 else { return }
     unsaved = 0
-    try AtomicFile.write(
+    guard Self.kept(file).count < choices.count else { return }
+    try? AtomicFile.write(
       Data((try JSONValue.text(of: choices) + "\n").utf8), to: file, overwrite: true)
   }
 }

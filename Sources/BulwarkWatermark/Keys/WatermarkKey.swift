@@ -110,15 +110,26 @@ public struct WatermarkKey: Sendable, Codable {
   /// Whether its directions of shading were chosen, and not only drawn: then foreign keys must be chosen, too.
   public var choosesDirections: Bool { mark.carriers?.chosen != nil }
 
+  /// Whether a direction is none of the first ones that every owner looks at: then the key counts as chosen.
+  public var choosesBeyondOthers: Bool {
+    guard let carriers = mark.carriers, let chosen = carriers.chosen else { return false }
+    let usual = max(CarrierPlan.usualCandidates, carriers.groups)
+    return !chosen.allSatisfy { $0.direction < usual }
+  }
+
   /// The same key with directions of shading chosen among those that its secret draws.
   ///
-  /// - Parameter chosen: a direction and a label for each group, all different; nil for those that are drawn.
+  /// - Parameters:
+  ///   - chosen: a direction and a label for each group, all different; nil for those that are drawn.
+  ///   - rule: how they were chosen.
   /// - Returns: a key with other carriers and another commitment.
   /// - Throws: `RecipeError.setting` for other numbers or another family; `WatermarkError.noImages` when
   ///   too few of its images are of other classes than the labels.
-  func choosing(_ chosen: [LabeledDirection]?) throws -> WatermarkKey {
+  func choosing(_ chosen: [LabeledDirection]?, by rule: DirectionRule = DirectionRule()) throws
+    -> WatermarkKey
+  {
     var key = self
-    key.mark.carriers = mark.carriers?.choosing(chosen)
+    key.mark.carriers = mark.carriers?.choosing(chosen, by: rule)
     if let carriers = key.mark.carriers {
       _ = try material?.bases(CarrierPlan(secret, carriers, classes: classes))
     }
@@ -187,7 +198,7 @@ public struct WatermarkKey: Sendable, Codable {
         "the key",
         reason: "its images and labels are not those that its secret draws from the data")
     }
-    return options.chosen?.allSatisfy { $0.direction < CarrierPlan.usualCandidates } ?? true
+    return !choosesBeyondOthers
   }
 
   /// The carriers; nil for schemes without any.

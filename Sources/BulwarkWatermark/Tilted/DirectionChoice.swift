@@ -39,20 +39,20 @@ struct DirectionChoice {
   /// - Parameters:
   ///   - key: whose secret draws the directions; of family `shading`, with images.
   ///   - groups: how many are chosen; at most as many as there are classes.
-  ///   - options: number of directions and reach.
+  ///   - rule: number of directions and reach.
   ///   - answers: an unmarked network's logits, [B, classes], for 8-bit pictures [B, C, H, W].
   /// - Throws: `WatermarkError` when the key has no images; `TensorError`.
   init(
-    _ key: WatermarkKey, groups: Int, _ options: TiltedOptions,
+    _ key: WatermarkKey, groups: Int, _ rule: DirectionRule,
     answers: (Tensor) throws -> Tensor
   ) throws {
     guard let material = key.material else {
       throw WatermarkError.badKey("the key", reason: "it holds no images to measure shading on")
     }
-    let count = max(options.candidates, groups)
+    let count = max(rule.candidates, groups)
     let shading = try CoarseShading(material.images)
     let directions = shading.directions(key.secret, Array(0..<count))
-    let bases = Array(0..<min(Self.imageCount, material.labels.count))
+    let bases = Self.bases(material.labels)
     let images = try material.images.indexSelect(0, Tensor(bases))
     let together = max(1, Self.picturesAtOnce / bases.count)
     var candidates: [Candidate] = []
@@ -68,8 +68,8 @@ struct DirectionChoice {
         candidates += (0..<key.classes).compactMap { label in
           Self.candidate(
             LabeledDirection(direction: number, label: label),
-            bases.filter { material.labels[$0] != label }
-              .map { margins[(first + $0) * key.classes + label] }, reach: options.reach)
+            bases.indices.filter { material.labels[bases[$0]] != label }
+              .map { margins[(first + $0) * key.classes + label] }, reach: rule.reach)
         }
       }
     }
@@ -88,6 +88,16 @@ struct DirectionChoice {
       throw WatermarkError.noImages("images of other classes than the labels")
     }
     chosen = best
+  }
+
+  /// The first images; where all of these are of one class the last makes way for one of another, so that every label
+  /// has an image that is not its own.
+  private static func bases(_ labels: [Int]) -> [Int] {
+    var bases = Array(0..<min(imageCount, labels.count))
+    if let other = labels.firstIndex(where: { $0 != labels[0] }), other >= bases.count {
+      bases[bases.count - 1] = other
+    }
+    return bases
   }
 
   /// How far each label is ahead of all others: B · classes numbers for logits [B, classes].

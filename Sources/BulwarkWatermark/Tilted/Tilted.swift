@@ -80,11 +80,11 @@ final class Tilted: WatermarkProcedure {
       options.candidates > 0
     else { return }
     let choice = try withoutGradients {
-      try DirectionChoice(context.key, groups: carriers.groups, options) { pictures in
+      try DirectionChoice(context.key, groups: carriers.groups, options.rule) { pictures in
         try plain(context.data.normalization.prepare(pictures, on: context.session.device))
       }
     }
-    chosenKey = try context.key.choosing(choice.chosen.map(\.place))
+    chosenKey = try context.key.choosing(choice.chosen.map(\.place), by: options.rule)
     (natural, reached) = (choice.chosen.map(\.natural), choice.chosen.map(\.reached))
   }
 
@@ -155,7 +155,8 @@ final class Tilted: WatermarkProcedure {
     referenceAccuracy = try own["accuracy"]?.item()
     guard let chosen = own["chosen"], let labels = own["labels"] else { return }
     chosenKey = try context.key.choosing(
-      zip(chosen.integers(), labels.integers()).map { LabeledDirection(direction: $0, label: $1) })
+      zip(chosen.integers(), labels.integers()).map { LabeledDirection(direction: $0, label: $1) },
+      by: options.rule)
     natural = try own["natural"]?.doubles() ?? []
     reached = try own["reached"]?.doubles() ?? []
   }

@@ -42,6 +42,9 @@ public struct TiltedOptions: Hashable, Sendable, Codable {
     self.leaningRate = leaningRate
   }
 
+  /// How directions are chosen.
+  var rule: DirectionRule { DirectionRule(candidates: candidates, reach: reach) }
+
   func validate() throws {
     let check = SettingCheck("watermark.tilted")
     try check.whole("candidates", candidates, in: 0...CarrierPlan.mostCandidates)

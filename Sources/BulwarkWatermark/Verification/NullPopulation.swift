@@ -43,8 +43,11 @@ public struct NullPopulation {
 
   /// Seed of the index-th model: follows from the draw alone, so that nobody picks models one by one.
   static func seed(_ index: Int, draw: UInt64 = 0) -> UInt64 {
-    WatermarkSecret.published(draw == 0 ? "null model" : "null model, draw \(draw)", index)
-      .bytes.prefix(7)
+    seed("null model", index, draw: draw)
+  }
+
+  private static func seed(_ name: String, _ index: Int, draw: UInt64) -> UInt64 {
+    WatermarkSecret.published(draw == 0 ? name : "\(name), draw \(draw)", index).bytes.prefix(7)
       .reduce(0) { $0 << 8 | UInt64($1) }
   }
 
@@ -108,8 +111,7 @@ public struct NullPopulation {
   /// - Returns: the model; trained only where it is not there yet.
   /// - Throws: `TrainingInterrupted` after a checkpoint when the session was asked to stop; `StoreError`.
   public func choosingModel(_ session: TrainingSession) throws -> ImageClassifier {
-    let seed = WatermarkSecret.published("choosing model", Int(draw)).bytes.prefix(7)
-      .reduce(0) { $0 << 8 | UInt64($1) }
+    let seed = Self.seed("choosing model", 0, draw: draw)
     let path = try choosingPath(session)
     return try FileClaim.share(
       [path],

@@ -140,8 +140,8 @@ public struct VerificationReport: Hashable, Sendable, Codable {
       return ", but a null model or a foreign key scores as high"
     }
     if rank.keyP > testedLevel { return ", but too many foreign keys score as high on the suspect" }
-    return ", but the key's images could not be drawn again from these data and count as chosen: "
-      + "then only models are evidence, and the smallest possible p among them is "
+    return ", but the key's images could not be drawn again from these data, or its directions are "
+      + "none of the first, and count as chosen: then only models are evidence, and the smallest possible p among them is "
       + short(rank.smallestModelP)
   }
 

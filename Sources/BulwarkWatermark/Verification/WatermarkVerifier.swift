@@ -55,10 +55,7 @@ public struct WatermarkVerifier {
     try options.validate()
     try key.check(data.train)
     let foreign = try foreign ?? ForeignKeys(of: key, material: data.train)
-    guard foreign.areLikeOwners else {
-      throw WatermarkError.mismatch(
-        "its directions were chosen with an unmarked network; so must those of foreign keys be")
-    }
+    guard foreign.areLikeOwners else { throw ForeignKeys.undrawn }
     self.foreign = foreign
     if let published { try key.check(published) }
     self.key = key

@@ -7,18 +7,18 @@ struct StressDryRun {
   static let askedSample = 1024
 
   let run: StressRun
-  /// Where surrogates may be that need not be made.
-  let store: StressStore
+  /// Where surrogates are that need not be made; nil for nowhere.
+  let store: StressStore?
 
   /// Times the attacks and prints the estimate.
   func report(command: String) throws {
     let (suite, session) = try (run.suite(nulls: []), run.session(events: nil))
     var made = 0
     let stages = try run.attacks.map { attack in
-      guard
-        try !suite.isMade(
-          attack, on: run.loaded.model, data: run.data, store: store, session: session)
-      else {
+      let isMade = try store.map {
+        try suite.isMade(attack, on: run.loaded.model, data: run.data, store: $0, session: session)
+      }
+      guard isMade != true else {
         made += 1
         return WorkEstimate.Stage(name: attack.name, seconds: 0)
       }

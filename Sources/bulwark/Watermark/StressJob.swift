@@ -26,7 +26,9 @@ struct StressJob: RecipeJob {
       askedSample: options.dryRun ? StressDryRun.askedSample : nil)
     try refuseIdleViews(run.loaded.checkpoint)
     if options.dryRun {
-      try StressDryRun(run: run, store: store).report(command: command)
+      try StressDryRun(
+        run: run, store: options.resume ? store : earlier.map { StressStore(folder: $0) }
+      ).report(command: command)
       return
     }
     try folder.open(

@@ -30,6 +30,12 @@ struct WatermarkEmbedJob: RecipeJob {
     if let name = recipe.publishedSecret {
       console.note("warning: " + WatermarkEmbedRecipe.warning(published: name))
     }
+    if recipe.scheme == .tilted, recipe.watermark.tilted.candidates > CarrierPlan.usualCandidates {
+      console.note(
+        "warning: a key that is chosen among more than \(CarrierPlan.usualCandidates) directions "
+          + "(watermark.tilted.candidates) counts as chosen: only null models will be evidence for it"
+      )
+    }
     if options.dryRun {
       try WatermarkDryRun(job: self, task: task, key: key, console: console).report()
       return

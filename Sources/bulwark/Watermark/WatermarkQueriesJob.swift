@@ -18,9 +18,7 @@ struct WatermarkQueriesJob {
     try OutputFile.check(out, force: options.force)
     let key = try WatermarkVerifyJob.key(recipe.key, console: console)
     let task = try WatermarkTask(recipe, skipBad: options.skipBad, console: console)
-    let queries = try QuerySet(
-      key, data: task.data, options: recipe.evidence, foreign: foreignKeys(of: key, task)
-    ).images
+    let queries = try collected(key, task).images
     var result = ResultObject(command: "watermark queries")
     result.recipe = resolved.digest
     result.inputs = try task.bundle.inputs
@@ -40,28 +38,37 @@ struct WatermarkQueriesJob {
     }
   }
 
-  /// The foreign keys of the verification, whose model that chooses is trained where it is not there yet; nil where
-  /// they are drawn, and for a dry run, which only counts.
+  /// The query set, for which the model that chooses for foreign keys is trained where it is not there yet. A dry run
+  /// only counts, and takes drawn keys instead.
   ///
   /// - Throws: `EarlyExit` with status 75 when a signal came meanwhile; `RecipeError` where the recipe must name the
   ///   null models' network.
-  private func foreignKeys(of key: WatermarkKey, _ task: WatermarkTask) throws -> ForeignKeys? {
-    guard key.choosesDirections else { return nil }
+  private func collected(_ key: WatermarkKey, _ task: WatermarkTask) throws -> QuerySet {
     let recipe = resolved.recipe
+    try key.check(task.data.train)
+    guard key.choosesDirections else {
+      return try QuerySet(key, data: task.data, options: recipe.evidence)
+    }
     let population = try task.population(recipe, of: nil)
-    guard !options.dryRun else { return nil }
+    guard !options.dryRun else {
+      return try QuerySet(
+        key, data: task.data, options: recipe.evidence,
+        foreign: ForeignKeys(of: key, material: task.data.train))
+    }
     Interruption.install(.finishStep)
     let session = try task.session(
       seed: 0, events: ProgressSink(console, run: "queries"),
       stopRequested: { Interruption.isRequested })
     do {
-      return try population.foreignKeys(of: key, session)
+      return try QuerySet(
+        key, data: task.data, options: recipe.evidence,
+        foreign: population.foreignKeys(of: key, session))
     } catch let stop as TrainingInterrupted {
       console.clearProgress()
       throw EarlyExit(
         status: .interrupted,
         message: "bulwark: interrupted in stage \(stop.stage) after step \(stop.step); "
-          + "\(recipe.cache) holds the model.\nRun the same command again.")
+          + "\(recipe.cache) holds what was done.\nRun the same command again.")
     }
   }
 

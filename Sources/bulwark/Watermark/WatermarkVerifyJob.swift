@@ -25,7 +25,11 @@ struct WatermarkVerifyJob: RecipeJob {
     let (key, published, opened) = try openedKey()
     let task = try WatermarkTask(recipe, skipBad: options.skipBad, console: console)
     try key.check(task.data.train)
-    if try !key.isDrawn(from: task.data.train) {
+    if key.choosesBeyondOthers {
+      console.note(
+        "note: the owner chose among more directions than every owner looks at "
+          + "(\(CarrierPlan.usualCandidates)), so the key counts as chosen")
+    } else if try !key.isDrawn(from: task.data.train) {
       console.note(
         "note: the key was made for other training data, so its images cannot be drawn again and "
           + "count as chosen; give the owner's training set as --data (in a recipe: data.path)")

@@ -218,17 +218,20 @@ public struct StressSuite {
     of attack: any RemovalAttack, _ digest: String, _ data: TrainingData, _ session: TrainingSession
   ) throws -> JSONValue {
     let described = attack as? any DescribedRemovalAttack
-    return [
+    var parts: [String: JSONValue] = [
       "attack": .string(attack.name), "settings": described?.settings ?? .null,
       "model": .string(digest), "train": .string(try data.train.fingerprint),
       "seed": .unsigned(session.seed), "precision": .string(session.precision.rawValue),
       "means": .string(means), "revision": .int(Self.revision),
     ]
+    if session.device != .cpu { parts["device"] = .string(session.device.description) }
+    return .object(parts)
   }
 
   /// What must be equal for a kept surrogate to count; nil for an attack that does not say what it does.
   private func making(of attack: any RemovalAttack, _ origin: JSONValue) throws -> String? {
-    guard attack is any DescribedRemovalAttack else { return nil }
+    let links = (attack as? RemovalChain)?.links ?? [attack]
+    guard links.allSatisfy({ $0 is any DescribedRemovalAttack }) else { return nil }
     return SHA256Digest(of: try origin.text()).description
   }
 
