@@ -204,6 +204,13 @@ struct DirectionChoiceTests {
     #expect(try population(.max).choosingModel(session).weightDigest() == first)
     #expect(try population(.max).models(session)[0].weightDigest() != first)
     #expect(try population(0).choosingModel(session).weightDigest() != first)
+    // A network like the owner's chooses, whatever the null models are.
+    let key = try task.key(.tilted, .small)
+    var wide = task.architecture
+    wide.width += 2
+    #expect(population(0).choosing(for: key).architecture == task.architecture)
+    let sealed = key.sealed(SHA256Digest(of: "model"), architecture: wide)
+    #expect(population(0).choosing(for: sealed).architecture == wide)
   }
 
   @Test("A verifier and a query set refuse foreign keys that are drawn where the owner chose")
@@ -232,6 +239,7 @@ struct DirectionChoiceTests {
     _ = try trainer.run()
     let chosen = try #require(trainer.key.mark.carriers?.chosen)
     #expect(try trainer.sealedKey().mark.carriers?.chosen == chosen)
+    #expect(try trainer.sealedKey().facts.architecture == task.architecture)
     var snapshot = try trainer.snapshot()
     let other = chosen.map { place($0.direction + 100, $0.label) }
     var pairs = try #require(snapshot.states["tilted"]).pairs.filter { $0.0 != "chosen" }

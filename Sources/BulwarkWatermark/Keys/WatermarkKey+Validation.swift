@@ -28,6 +28,10 @@ extension WatermarkKey {
       mark.signal.map { $0.frequency.isFinite && $0.frequency > 0 && (0...8192).contains($0.grid) }
         ?? true, "its signal is none")
     try require(
+      facts.architecture.map {
+        $0.classes == classes && $0.channels == shape[0] && (1...8192).contains($0.width)
+      } ?? true, "its model's network is not one for its task")
+    try require(
       material?.labels.allSatisfy { (0..<classes).contains($0) } ?? true,
       "its images have labels of no class")
     do {

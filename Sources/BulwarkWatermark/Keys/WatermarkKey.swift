@@ -40,6 +40,8 @@ public struct WatermarkKey: Sendable, Codable {
     public var created: String
     /// How the marked model was trained, for comparison with null models; nil before it is.
     public var training: SupervisedOptions?
+    /// Network of the marked model; nil before it is trained. A network like it chooses for foreign keys.
+    public var architecture: Architecture?
     /// Name of the secret where it is a published one, `test:NAME` in recipes, so that everybody can make
     /// the key; nil for a secret of the owner's own.
     public var published: String?
@@ -141,10 +143,14 @@ public struct WatermarkKey: Sendable, Codable {
   /// - Parameters:
   ///   - model: digest of its weights.
   ///   - training: how it was trained; nil leaves what the facts say.
+  ///   - architecture: its network; nil leaves what the facts say.
   /// - Returns: a key that gives a commitment.
-  public func sealed(_ model: SHA256Digest, training: SupervisedOptions? = nil) -> WatermarkKey {
+  public func sealed(
+    _ model: SHA256Digest, training: SupervisedOptions? = nil, architecture: Architecture? = nil
+  ) -> WatermarkKey {
     var key = self
     key.modelDigest = model.description
+    if let architecture { key.facts.architecture = architecture }
     if let training { key.facts.training = training }
     return key
   }

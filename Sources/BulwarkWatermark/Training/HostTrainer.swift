@@ -160,7 +160,9 @@ public final class HostTrainer {
   ///
   /// - Throws: `TensorError`.
   public func sealedKey() throws -> WatermarkKey {
-    try key.sealed(model.checkpoint(data: data).modelDigest(), training: training)
+    try key.sealed(
+      model.checkpoint(data: data).modelDigest(), training: training,
+      architecture: model.architecture)
   }
 
   /// Everything needed to go on from here, bit for bit. It holds traces of the key: not for release.

@@ -98,6 +98,14 @@ public struct NullPopulation {
     }
   }
 
+  /// The models that the one for a key's foreign keys belongs to: of the network that the owner marked, as the
+  /// owner's reference was, where the key tells it.
+  public func choosing(for key: WatermarkKey) -> NullPopulation {
+    NullPopulation(
+      key.facts.architecture ?? architecture, data: data, training: training,
+      augmentation: augmentation, count: count, draw: draw, folder: folder)
+  }
+
   /// File of the model that chooses the directions of foreign keys (`ForeignKeys`).
   ///
   /// - Throws: `TensorError`.
@@ -126,8 +134,8 @@ public struct NullPopulation {
     }[0]
   }
 
-  /// Foreign keys of an owner, chosen with `choosingModel(_:)` where the owner's directions were chosen; choices are
-  /// kept in `folder`.
+  /// Foreign keys of an owner, chosen by the `choosingModel(_:)` of `choosing(for:)` where the owner's directions were
+  /// chosen; choices are kept in `folder`.
   ///
   /// - Parameters:
   ///   - key: the owner's.
@@ -137,7 +145,8 @@ public struct NullPopulation {
   public func foreignKeys(of key: WatermarkKey, _ session: TrainingSession) throws -> ForeignKeys {
     guard key.choosesDirections else { return try ForeignKeys(of: key, material: data.train) }
     let chooser = ChoosingModel(
-      try choosingModel(session), normalization: data.normalization, session: session)
+      try choosing(for: key).choosingModel(session), normalization: data.normalization,
+      session: session)
     return try ForeignKeys(of: key, material: data.train, choosing: chooser, folder: folder)
   }
 

@@ -13,8 +13,8 @@ struct WatermarkQueriesCommand: ToolCommand {
       bulwark watermark verify --queries OUT/queries.h5 --answers answers.csv. An opened query set is \
       spent: whoever has seen it can prepare a model for it. Numbers of foreign keys and the data must \
       be those of the verification. Where the owner chose directions (scheme tilted), one more null model \
-      chooses those of foreign keys: then its network (--set nulls.family=... and nulls.width=...), training \
-      and draw, views and precision must be those of the verification, too.
+      chooses those of foreign keys: then its training and draw (--set nulls.training.KEY=... and \
+      nulls.draw=...), views and precision must be those of the verification, too.
       """)
 
   @OptionGroup(title: "Key and data")

@@ -41,15 +41,14 @@ struct WatermarkQueriesJob {
   /// The query set, for which the model that chooses for foreign keys is trained where it is not there yet. A dry run
   /// only counts, and takes drawn keys instead.
   ///
-  /// - Throws: `EarlyExit` with status 75 when a signal came meanwhile; `RecipeError` where the recipe must name the
-  ///   null models' network.
+  /// - Throws: `EarlyExit` with status 75 when a signal came meanwhile.
   private func collected(_ key: WatermarkKey, _ task: WatermarkTask) throws -> QuerySet {
     let recipe = resolved.recipe
     try key.check(task.data.train)
     guard key.choosesDirections else {
       return try QuerySet(key, data: task.data, options: recipe.evidence)
     }
-    let population = try task.population(recipe, of: nil)
+    let population = try task.population(recipe, of: key.facts.architecture)
     guard !options.dryRun else {
       return try QuerySet(
         key, data: task.data, options: recipe.evidence,
