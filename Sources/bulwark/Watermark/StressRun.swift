@@ -124,7 +124,9 @@ struct StressRun {
 
   /// The null models that the one that chooses belongs to; nil where nothing is judged or chosen.
   private func choosingPopulation() throws -> NullPopulation? {
-    guard let key = keys.chosenKey, recipe.nulls.count > 0 || !nullModels.isEmpty else { return nil }
+    guard let key = keys.chosenKey, recipe.nulls.count > 0 || !nullModels.isEmpty else {
+      return nil
+    }
     return population(
       try recipe.nulls.architecture(of: loaded.model.architecture, for: data.train)
     ).choosing(for: key)

@@ -130,7 +130,9 @@ struct WatermarkVerifyJob: RecipeJob {
     _ population: NullPopulation, for key: WatermarkKey, _ session: TrainingSession
   ) throws -> Int {
     var paths = try (0..<population.count).map { try population.path($0, session) }
-    if key.choosesDirections { paths.append(try population.choosing(for: key).choosingPath(session)) }
+    if key.choosesDirections {
+      paths.append(try population.choosing(for: key).choosingPath(session))
+    }
     return paths.count { !FileManager.default.fileExists(atPath: $0) }
   }
 
