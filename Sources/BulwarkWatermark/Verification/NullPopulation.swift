@@ -83,19 +83,28 @@ public struct NullPopulation {
   /// - Returns: `count` models in order.
   /// - Throws: `TrainingInterrupted` after a checkpoint when the session was asked to stop; `StoreError`.
   public func models(_ session: TrainingSession) throws -> [ImageClassifier] {
+    try shared(
+      (0..<count).map {
+        (
+          name: "null model \($0 + 1) of \(count)", seed: Self.seed($0, draw: draw),
+          path: try path($0, session)
+        )
+      }, session)
+  }
+
+  /// Trains what is missing of some models, together with other runs that want the same.
+  private func shared(
+    _ wanted: [(name: String, seed: UInt64, path: String)], _ session: TrainingSession
+  ) throws -> [ImageClassifier] {
     try FileManager.default.createDirectory(
       atPath: folder, withIntermediateDirectories: true)
-    let paths = try (0..<count).map { try path($0, session) }
     return try FileClaim.share(
-      paths,
+      wanted.map(\.path),
       waiting: { isFirst in
         if isFirst { session.tell(.note("waiting for null models that another run trains")) }
         try session.stopIfAsked(stage: SupervisedTrainer.stage, step: 0)
       }
-    ) {
-      try model(
-        "null model \($0 + 1) of \(count)", seed: Self.seed($0, draw: draw), at: paths[$0], session)
-    }
+    ) { try model(wanted[$0].name, seed: wanted[$0].seed, at: wanted[$0].path, session) }
   }
 
   /// The models that the one for a key's foreign keys belongs to: of the network that the owner marked, as the
@@ -119,19 +128,11 @@ public struct NullPopulation {
   /// - Returns: the model; trained only where it is not there yet.
   /// - Throws: `TrainingInterrupted` after a checkpoint when the session was asked to stop; `StoreError`.
   public func choosingModel(_ session: TrainingSession) throws -> ImageClassifier {
-    let seed = Self.seed("choosing model", 0, draw: draw)
-    let path = try choosingPath(session)
-    return try FileClaim.share(
-      [path],
-      waiting: { isFirst in
-        if isFirst {
-          session.tell(.note("waiting for the model that chooses, which another run trains"))
-        }
-        try session.stopIfAsked(stage: SupervisedTrainer.stage, step: 0)
-      }
-    ) { _ in
-      try model("the model that chooses for foreign keys", seed: seed, at: path, session)
-    }[0]
+    let wanted = (
+      name: "the null model that chooses for foreign keys",
+      seed: Self.seed("choosing model", 0, draw: draw), path: try choosingPath(session)
+    )
+    return try shared([wanted], session)[0]
   }
 
   /// Foreign keys of an owner, chosen by the `choosingModel(_:)` of `choosing(for:)` where the owner's directions were
