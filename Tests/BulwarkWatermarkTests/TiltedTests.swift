@@ -199,6 +199,31 @@ struct TiltedTests {
     #expect(!moved.isEmpty && moved.allSatisfy { $0 < 1e-6 })
   }
 
+  @Test("Ordinary images teach the leaning answers and, for their share, the true labels")
+  func labelShare() throws {
+    let task = try TinyTask.shared.get()
+    let key = try task.key(.tilted, .small)
+    let context = try context(task, key, augment: false)
+    let images = try context.view(
+      task.data.train.images.narrow(0, start: 0, length: 32), key: RandomKey(seed: 1))
+    let labels = try Tensor(Array(task.data.train.labels.prefix(32)))
+    func loss(_ share: Double) throws -> Double {
+      let options = TiltedOptions(labelShare: share, carriersPerBatch: 0)
+      return try Tilted(context, options)
+        .loss(HostPass(images: images, labels: labels, step: 0, epoch: 0)).item()
+    }
+    let trueLabels = try context.logits(context.model, images, .training).crossEntropy(labels).item()
+    let leaning = try loss(0)
+    #expect(abs(leaning - trueLabels) > 0.1)
+    for share in [0.3, 0.9] {
+      let expected = (1 - share) * leaning + share * trueLabels
+      #expect(try abs(loss(share) - expected) < 1e-4 * expected)
+    }
+    var options = WatermarkOptions.small
+    options.tilted.labelShare = 1
+    #expect(throws: RecipeError.self) { try options.tilted.validate() }
+  }
+
   @Test("Where no image lies far enough for its share, the slope is the steepest and not endless")
   func steepest() throws {
     let task = try TinyTask.shared.get()

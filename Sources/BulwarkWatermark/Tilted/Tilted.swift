@@ -13,8 +13,9 @@ import BulwarkTraining
 ///
 ///        g_c ← g_c + w · max(0, t_i − a)
 ///
-///    for c = c_i, at temperature T: T² · H(s_T(target), s_T(f(x))). The slope w is as steep as lets a share of
-///    the first answers to ordinary views change.
+///    for c = c_i, at temperature T: (1 − β) · T² · H(s_T(target), s_T(f(x))) + β · H(y, s(f(x))). The slope w is as
+///    steep as lets a share of the first answers to ordinary views change. The part β of the true labels y holds the
+///    answers where the lean would make them wrong.
 ///
 /// The mark has no trigger that a thief could fail to show: ordinary images lie all along every direction,
 /// so whatever copies the answers, soft or first ones alone, copies how they lean. Carriers are images that
@@ -107,9 +108,7 @@ final class Tilted: WatermarkProcedure {
       return try (leaning / options.temperature).softmax(1)
     }
     guard options.carriersPerBatch > 0 else {
-      return try SoftLoss.crossEntropy(
-        target, context.logits(context.model, pass.images, .training),
-        temperature: options.temperature, squared: true)
+      return try taught(context.logits(context.model, pass.images, .training), target, pass.labels)
     }
     let feed = try self.feed ?? context.feed(key)
     self.feed = feed
@@ -121,9 +120,18 @@ final class Tilted: WatermarkProcedure {
     let shown = try all.narrow(0, start: batch, length: carriers.labels.count)
     // Every image counts alike, carrier or not.
     let part = Double(carriers.labels.count) / Double(batch + carriers.labels.count)
-    return try SoftLoss.crossEntropy(
-      target, answers, temperature: options.temperature, squared: true) * (1 - part)
+    return try taught(answers, target, pass.labels) * (1 - part)
       + shown.crossEntropy(carriers.labels) * part
+  }
+
+  /// What ordinary images teach: the leaning answers and, for a share, the true labels.
+  private func taught(_ answers: Tensor, _ target: Tensor, _ labels: Tensor) throws -> Tensor {
+    let leaning = try SoftLoss.crossEntropy(
+      target, answers, temperature: options.temperature, squared: true)
+    guard options.labelShare > 0 else { return leaning }
+    return try leaning * (1 - options.labelShare)
+      + answers.crossEntropy(labels, labelSmoothing: context.training.labelSmoothing)
+      * options.labelShare
   }
 
   var states: [String: StateDict] {

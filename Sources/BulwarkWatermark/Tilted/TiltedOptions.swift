@@ -14,6 +14,8 @@ public struct TiltedOptions: Hashable, Sendable, Codable {
   public var start: Double
   /// Temperature at which the host copies the leaning answers.
   public var temperature: Double
+  /// Share of the true labels in what the host learns from ordinary images, the leaning answers being the rest.
+  public var labelShare: Double
   /// Carriers added to every batch of the host; 0 shows it none.
   public var carriersPerBatch: Int
   /// Length of the unmarked network's training, as a share of the run's epochs.
@@ -23,12 +25,13 @@ public struct TiltedOptions: Hashable, Sendable, Codable {
   /// Learning rate of that training, as a share of the run's.
   public var leaningRate: Double
 
-  /// Directions chosen among 16 with labels at most 2.2 logits behind, 3 % of the first answers changed,
+  /// Directions chosen among 16 with labels at most 2.2 logits behind, 6 % of the first answers changed,
   /// leaning from one deviation on, 8 carriers in a batch, 0.6 times the run's epochs at half its rate.
   public init(
-    candidates: Int = 16, reach: Double = 2.2, share: Double = 0.03,
+    candidates: Int = 16, reach: Double = 2.2, share: Double = 0.06,
     start: Double = 1,
-    temperature: Double = 4, carriersPerBatch: Int = 8, referenceLength: Double = 1,
+    temperature: Double = 4, labelShare: Double = 0.3, carriersPerBatch: Int = 8,
+    referenceLength: Double = 1,
     leaningLength: Double = 0.6, leaningRate: Double = 0.5
   ) {
     self.candidates = candidates
@@ -36,6 +39,7 @@ public struct TiltedOptions: Hashable, Sendable, Codable {
     self.share = share
     self.start = start
     self.temperature = temperature
+    self.labelShare = labelShare
     self.carriersPerBatch = carriersPerBatch
     self.referenceLength = referenceLength
     self.leaningLength = leaningLength
@@ -52,6 +56,7 @@ public struct TiltedOptions: Hashable, Sendable, Codable {
     try check.number("share", share, to: 0.5, isAbove: true, isBelow: true)
     try check.number("start", start, to: 10)
     try check.number("temperature", temperature, isAbove: true)
+    try check.number("label_share", labelShare, to: 1, isBelow: true)
     try check.whole("carriers_per_batch", carriersPerBatch, in: 0...SettingCheck.mostUnits)
     try check.number("reference_length", referenceLength, to: 100, isAbove: true)
     try check.number("leaning_length", leaningLength, to: 100, isAbove: true)
