@@ -212,7 +212,8 @@ struct TiltedTests {
       return try Tilted(context, options)
         .loss(HostPass(images: images, labels: labels, step: 0, epoch: 0)).item()
     }
-    let trueLabels = try context.logits(context.model, images, .training).crossEntropy(labels).item()
+    let trueLabels = try context.logits(context.model, images, .training).crossEntropy(labels)
+      .item()
     let leaning = try loss(0)
     #expect(abs(leaning - trueLabels) > 0.1)
     for share in [0.3, 0.9] {
