@@ -14,7 +14,8 @@ public struct TiltedOptions: Hashable, Sendable, Codable {
   public var start: Double
   /// Temperature at which the host copies the leaning answers.
   public var temperature: Double
-  /// Share of the true labels in what the host learns from ordinary images, the leaning answers being the rest.
+  /// Share of the true labels in what the host learns from ordinary images, at least 0 and below 1; the leaning
+  /// answers are the rest.
   public var labelShare: Double
   /// Carriers added to every batch of the host; 0 shows it none.
   public var carriersPerBatch: Int
