@@ -17,10 +17,11 @@ struct CarrierTests {
   }
 
   private func carriers(
-    _ family: CarrierFamily, _ index: Int = 0, from dataset: ImageDataset, count: Int = 24
+    _ family: CarrierFamily, _ index: Int = 0, from dataset: ImageDataset, count: Int = 24,
+    patches: Int = 0
   ) throws -> (CarrierSet, CarrierPlan, CarrierMaterial?) {
     let options = CarrierOptions(
-      family: family, count: count, groups: family == .quarters ? 2 : 3)
+      family: family, count: count, groups: family == .quarters ? 2 : 3, patches: patches)
     let secret = WatermarkSecret.published("carriers", index)
     let plan = try CarrierPlan(secret, options, classes: dataset.classCount)
     let material = try CarrierMaterial.draw(plan, options, secret, from: dataset)
@@ -174,6 +175,66 @@ struct CarrierTests {
     }
   }
 
+  @Test("Beside shaded images stand others under marks, each mark with a place and a label of its own")
+  func patches() throws {
+    let dataset = try colors()
+    let (plain, _, _) = try carriers(.shading, from: dataset)
+    let (set, plan, material) = try carriers(.shading, from: dataset, patches: 20)
+    let owned = try #require(material)
+    #expect(set.kinds.map(\.name) == ["shading", "patch"])
+    #expect(set.kinds.map(\.places) == [0..<24, 24..<44] && set.rule == .shared)
+    let (shaded, marked) = (try set.only(set.kinds[0]), try set.only(set.kinds[1]))
+    // Marks change nothing in what is shaded.
+    #expect(try shaded.images.bytes() == plain.images.bytes() && shaded.labels == plain.labels)
+    #expect(plan.markedGroups == 3..<8)
+    #expect(Set(plan.markedGroups.map { plan.groups[$0].label }).count == 5)
+    let bases = Array(try owned.bases(plan).dropFirst(24))
+    #expect(zip(marked.labels, bases).allSatisfy { $0 != owned.labels[$1] })
+    // Where an image differs from the one it was made of, by group: within one strip of 4 by 8.
+    var pixels = [Int: [[UInt8]]](), places = [Int: Set<Int>]()
+    for (carrier, base) in bases.enumerated() {
+      let picture = try marked.images.narrow(0, start: carrier, length: 1).bytes()
+      let before = try owned.images.narrow(0, start: base, length: 1).bytes()
+      let changed = picture.indices.filter { picture[$0] != before[$0] }
+      pixels[marked.groups[carrier], default: []].append(picture)
+      places[marked.groups[carrier], default: []].formUnion(changed)
+    }
+    #expect(pixels.count == 5 && pixels.values.allSatisfy { $0.count == 4 })
+    for (group, changed) in places {
+      let (rows, columns) = (changed.map { $0 % 256 / 16 }, changed.map { $0 % 16 })
+      #expect((rows.max() ?? 16) - (rows.min() ?? 0) < 4)
+      #expect((columns.max() ?? 16) - (columns.min() ?? 0) < 8)
+      // The same black and white on all images of the group.
+      for place in changed {
+        let values = Set((pixels[group] ?? []).map { $0[place] })
+        #expect(values == [0] || values == [255])
+      }
+    }
+    #expect(Set(places.values).count == 5)
+  }
+
+  @Test("Kinds of carriers count alike in the probability, and each is counted by itself")
+  func kinds() throws {
+    let (set, _, _) = try carriers(.shading, from: colors(), patches: 8)
+    let normalization = Normalize(mean: [0, 0, 0], deviation: [1, 1, 1])
+    // Certain of every shaded label, of half of the marked ones and of another class else.
+    let answers = set.labels.enumerated().map { place, label in
+      place < 28 ? label : (label + 1) % 10
+    }
+    let logits = try Tensor(answers).oneHot(10).to(.float32) * 100.0
+    let probability = CarrierScore(set, normalization: normalization, access: .logits)
+    #expect(try abs(probability.value(logits, temperature: 1) - (1 + 0.5) / 2) < 1e-9)
+    let hits = CarrierScore(set, normalization: normalization, access: .labels)
+    #expect(try abs(hits.value(logits, temperature: 1) - 28.0 / 32) < 1e-6)
+    let kinds = try hits.hitsByKind()
+    #expect(kinds.map(\.kind) == ["shading", "patch"] && kinds.map(\.score.count) == [24, 8])
+    let own = try logits.narrow(0, start: 24, length: 8)
+    #expect(try kinds[1].score.value(own, temperature: 1) == 0.5)
+    let (one, _, _) = try carriers(.abstract, from: colors())
+    #expect(
+      try CarrierScore(one, normalization: normalization, access: .labels).hitsByKind().isEmpty)
+  }
+
   @Test("A mark covers an eighth of the image and leaves the rest as it was")
   func patch() throws {
     let dataset = try colors()
@@ -215,7 +276,7 @@ struct ShadingBasesTests {
         secret: .published("skewed", index), owner: "owner", mark: task.mark(.tilted, .small),
         train: skewed)
       let (carriers, material) = (try #require(try key.carriers()), try #require(key.material))
-      #expect(carriers.count == 30)
+      #expect(carriers.count == 45)
       let plan = try CarrierPlan(key.secret, #require(key.mark.carriers), classes: 10)
       for (base, label) in zip(try material.bases(plan), carriers.labels) {
         #expect(material.labels[base] != label)

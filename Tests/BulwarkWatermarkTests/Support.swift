@@ -79,6 +79,7 @@ extension WatermarkOptions {
   static var small: WatermarkOptions {
     var options = WatermarkOptions()
     options.carriers.count = 30
+    options.carriers.patches = 15
     options.ingrain.ingrainerSteps = 40
     options.ingrain.ingrainerBatchSize = 30
     options.uchida = UchidaOptions(bits: 16, weight: 0.1)

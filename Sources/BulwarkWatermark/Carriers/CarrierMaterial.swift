@@ -75,12 +75,15 @@ public struct CarrierMaterial: Sendable {
     return material
   }
 
-  /// Images of any class: twice as many as carriers, and no fewer than ordinary shading is measured on, or
-  /// all. Which of them become carriers follows from the labels (`bases`), which images do not depend on.
+  /// Images of any class: twice as many as shaded carriers, half more than all of them, and no fewer than ordinary
+  /// shading is measured on, or all. Which of them become carriers follows from the labels (`bases`), which images do
+  /// not depend on.
   private static func shading(
     _ plan: CarrierPlan, _ secret: WatermarkSecret, from dataset: ImageDataset
   ) -> [Int] {
-    let wanted = max(CoarseShading.sampleCount, 2 * plan.groupOfCarrier.count)
+    let shaded = plan.groupOfCarrier.count { !plan.markedGroups.contains($0) }
+    let wanted = max(
+      CoarseShading.sampleCount, 2 * shaded, plan.groupOfCarrier.count * 3 / 2)
     return secret.selection(
       "material", count: min(dataset.count, wanted), below: dataset.count)
   }

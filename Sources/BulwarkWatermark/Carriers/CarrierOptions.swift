@@ -70,7 +70,7 @@ public struct DirectionRule: Hashable, Sendable, Codable {
 public struct CarrierOptions: Hashable, Sendable, Codable {
   /// What they look like.
   public var family: CarrierFamily
-  /// How many.
+  /// How many; family `shading` has `patches` besides.
   public var count: Int
   /// Families `glyphs`, `collage`, `quarters` and `shading`: how many digits, pairs or fours of classes, or
   /// directions, each with its own label.
@@ -80,6 +80,9 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
   /// Family `noise`: standard deviation of the noise, for images in 0...1 (0.4 in the toolbox of Lukas et
   /// al. 2022, wrt/defenses/watermark/zhang.py).
   public var noise: Double
+  /// Family `shading`: how many images under visible marks stand beside the shaded ones, each mark with a label of
+  /// its own. Distillation ends these and leaves the shaded ones; long training on true labels the other way round.
+  public var patches: Int
   /// Family `shading`: which of the secret's directions the groups are, each with its label; nil takes the first
   /// ones with labels that are drawn. No setting: `tilted` chooses before the commitment, which binds the choice.
   public private(set) var chosen: [LabeledDirection]?
@@ -89,13 +92,14 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
   /// A hundred carriers of the scheme's own family.
   public init(
     family: CarrierFamily = .automatic, count: Int = 100, groups: Int = 3, opacity: Double = 1,
-    noise: Double = 0.4
+    noise: Double = 0.4, patches: Int = 50
   ) {
     self.family = family
     self.count = count
     self.groups = groups
     self.opacity = opacity
     self.noise = noise
+    self.patches = patches
   }
 
   /// The settings with the family that is meant.
@@ -130,6 +134,7 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
     try check.whole("groups", groups, in: 1...SettingCheck.mostUnits)
     try check.number("opacity", opacity, to: 1, isAbove: true)
     try check.number("noise", noise)
+    try check.whole("patches", patches, in: 0...SettingCheck.mostUnits)
     if let chosen {
       try check.require(
         family == .shading && chosen.count == groups

@@ -42,14 +42,14 @@ struct CarrierPainter {
 
   /// A strip of black and white cells, a quarter of the height and half of the width, at a place of the
   /// key: the place of Zhang's text.
-  private func patched(_ material: Tensor) throws -> Tensor {
+  private func patched(_ material: Tensor, mark name: String = "mark") throws -> Tensor {
     let images = try material.to(.float32)
     let (rows, columns) = (height / 4, width / 2)
     let cell = max(1, height / 16)
     let (down, across) = ((rows + cell - 1) / cell, (columns + cell - 1) / cell)
-    let bits = secret.bits("mark", count: down * across)
-    let top = secret.integers("mark row", count: 1, below: height - rows + 1)[0]
-    let left = secret.integers("mark column", count: 1, below: width - columns + 1)[0]
+    let bits = secret.bits(name, count: down * across)
+    let top = secret.integers("\(name) row", count: 1, below: height - rows + 1)[0]
+    let left = secret.integers("\(name) column", count: 1, below: width - columns + 1)[0]
     var mark = [Float](repeating: 0, count: height * width)
     var cover = mark
     for row in 0..<rows {
@@ -116,12 +116,23 @@ struct CarrierPainter {
     return try Tensor.cat(parts).contiguous()
   }
 
-  /// Paler images, each moved far along its group's direction.
+  /// Paler images, each moved far along its group's direction, then images under their group's mark.
   private func shaded(_ plan: CarrierPlan, _ material: CarrierMaterial) throws -> Tensor {
     let shading = try CoarseShading(material.images)
     let bases = try material.images.indexSelect(0, Tensor(material.bases(plan)))
-    return try shading.carriers(
-      bases, shading.directions(secret, plan.directions), choice: plan.groupOfCarrier)
+    let shadedGroups = Array(plan.groupOfCarrier.prefix { !plan.markedGroups.contains($0) })
+    let parts =
+      try [
+        shading.carriers(
+          bases.narrow(0, start: 0, length: shadedGroups.count),
+          shading.directions(secret, plan.directions), choice: shadedGroups)
+      ]
+      + (shadedGroups.count..<plan.groupOfCarrier.count).map {
+        try patched(
+          bases.narrow(0, start: $0, length: 1),
+          mark: "mark \(plan.groupOfCarrier[$0] - plan.markedGroups.lowerBound)")
+      }
+    return try Tensor.cat(parts)
   }
 
   /// Digits in dark colors of the key on a bright ground of the key.

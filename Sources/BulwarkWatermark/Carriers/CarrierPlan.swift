@@ -13,6 +13,8 @@ public struct CarrierPlan: Hashable, Sendable {
   public let groups: [Group]
   /// Family `shading`: the number of each group's direction among the secret's; empty for other families.
   public let directions: [Int]
+  /// Family `shading`: the groups under a visible mark, which are the last; empty for other families.
+  public let markedGroups: Range<Int>
   /// The group of each carrier.
   public let groupOfCarrier: [Int]
 
@@ -25,12 +27,16 @@ public struct CarrierPlan: Hashable, Sendable {
   /// - Throws: `RecipeError.setting` when there are too few classes.
   public init(_ secret: WatermarkSecret, _ options: CarrierOptions, classes: Int) throws {
     try options.validate(classes: classes)
-    groups = CarrierPlan.groups(secret, options, classes: classes)
+    let own = CarrierPlan.groups(secret, options, classes: classes)
+    let marked = CarrierPlan.marked(secret, options, classes: classes)
+    groups = own + marked
+    markedGroups = own.count..<groups.count
     directions =
       options.family == .shading
       ? options.chosen?.map(\.direction) ?? Array(0..<options.groups) : []
-    let count = groups.count
-    groupOfCarrier = (0..<options.count).map { $0 % count }
+    groupOfCarrier =
+      (0..<options.count).map { $0 % own.count }
+      + (0..<(marked.isEmpty ? 0 : options.patches)).map { own.count + $0 % marked.count }
   }
 
   private static func groups(
@@ -61,6 +67,18 @@ public struct CarrierPlan: Hashable, Sendable {
       }
     case .collage: return mixtures(secret, count: options.groups, of: 2, classes: classes)
     case .quarters: return mixtures(secret, count: options.groups, of: 4, classes: classes)
+    }
+  }
+
+  /// Visible marks beside shading; fewer where there are fewer classes.
+  static let mostMarks = 5
+
+  private static func marked(
+    _ secret: WatermarkSecret, _ options: CarrierOptions, classes: Int
+  ) -> [Group] {
+    guard options.family == .shading, options.patches > 0 else { return [] }
+    return secret.selection("patch labels", count: min(mostMarks, classes), below: classes).map {
+      Group(sources: [], label: $0)
     }
   }
 

@@ -12,25 +12,55 @@ public struct CarrierSet: Sendable {
     case shared
   }
 
+  /// Carriers of one kind.
+  public struct Kind: Hashable, Sendable {
+    /// What they are called in reports.
+    public let name: String
+    /// Their places in the set.
+    public let places: Range<Int>
+    /// What is known about their labels.
+    public let rule: LabelRule
+  }
+
   /// [N, C, H, W], uint8, on the CPU. Shown to models without augmentation, at embedding and after.
   public let images: Tensor
   /// N labels.
   public let labels: [Int]
   /// The group of each carrier.
   public let groups: [Int]
-  /// What is known about the labels.
-  public let rule: LabelRule
+  /// The kinds in order. Probabilities of their labels count alike, however many carriers a kind has.
+  public let kinds: [Kind]
 
-  /// Puts images and labels together.
+  /// Puts images and labels together, as carriers of one kind.
   public init(images: Tensor, labels: [Int], groups: [Int], rule: LabelRule) {
+    self.init(
+      images: images, labels: labels, groups: groups,
+      kinds: [Kind(name: "carriers", places: labels.indices, rule: rule)])
+  }
+
+  private init(images: Tensor, labels: [Int], groups: [Int], kinds: [Kind]) {
     self.images = images
     self.labels = labels
     self.groups = groups
-    self.rule = rule
+    self.kinds = kinds
   }
 
   /// Number of carriers.
   public var count: Int { labels.count }
+
+  /// What is known about all labels: of carriers of several kinds, no more than that they share some.
+  public var rule: LabelRule { kinds.count == 1 ? kinds[0].rule : .shared }
+
+  /// The carriers of one of the kinds.
+  ///
+  /// - Throws: `TensorError`.
+  func only(_ kind: Kind) throws -> CarrierSet {
+    let places = kind.places
+    return try CarrierSet(
+      images: images.narrow(0, start: places.lowerBound, length: places.count),
+      labels: Array(labels[places]), groups: Array(groups[places]),
+      kinds: [Kind(name: kind.name, places: 0..<places.count, rule: kind.rule)])
+  }
 
   /// The images of several sets one after the other, without their labels.
   static func images(of sets: [CarrierSet]) throws -> ImageDataset {
@@ -63,20 +93,27 @@ public struct CarrierSet: Sendable {
       else {
         throw WatermarkError.noImages("the key's own images for '\(options.family.rawValue)'")
       }
-      images = try painter.paint(plan, material)
-      labels = try CarrierSet.labels(secret, plan, classes: classes, truth: material.labels)
-    } else {
-      images = try painter.paint(plan, nil)
-      labels = try CarrierSet.labels(secret, plan, classes: classes, truth: nil)
     }
+    let used = options.family.needsMaterial ? material : nil
+    images = try painter.paint(plan, used)
+    labels = try CarrierSet.labels(secret, plan, classes: classes, truth: used?.labels)
     groups = plan.groupOfCarrier
-    rule =
-      switch options.family {
-      case .abstract: .independent(probability: 1 / Double(classes))
-      // With two classes there is one wrong label, and nothing is drawn.
-      case .relabeled where classes > 2: .independent(probability: 1 / Double(classes - 1))
-      default: .shared
-      }
+    let marked = groups.firstIndex { plan.markedGroups.contains($0) } ?? groups.count
+    let first = Kind(
+      name: options.family.rawValue, places: 0..<marked,
+      rule: CarrierSet.rule(options.family, classes: classes))
+    let second = Kind(
+      name: CarrierFamily.patch.rawValue, places: marked..<groups.count, rule: .shared)
+    kinds = second.places.isEmpty ? [first] : [first, second]
+  }
+
+  private static func rule(_ family: CarrierFamily, classes: Int) -> LabelRule {
+    switch family {
+    case .abstract: .independent(probability: 1 / Double(classes))
+    // With two classes there is one wrong label, and nothing is drawn.
+    case .relabeled where classes > 2: .independent(probability: 1 / Double(classes - 1))
+    default: .shared
+    }
   }
 
   private static func labels(

@@ -59,7 +59,7 @@ public struct WatermarkKey: Sendable, Codable {
 
   /// Format name of key files. Version 1 drew pictures and projections with 32 bits of the secret and did
   /// not bind the facts; versions 2 to 4 have other directions or labels of family `shading`. They are refused.
-  public static let format = "bulwark.watermark-key/5"
+  public static let format = "bulwark.watermark-key/6"
 
   /// `bulwark.watermark-key/5`.
   public let format: String

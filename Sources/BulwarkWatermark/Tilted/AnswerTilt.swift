@@ -36,7 +36,7 @@ struct AnswerTilt {
       throw WatermarkError.badKey("the key", reason: "it holds no images to measure shading on")
     }
     let plan = try CarrierPlan(key.secret, carriers, classes: key.classes)
-    let labels = plan.groups.compactMap(\.label)
+    let labels = plan.groups[..<plan.markedGroups.lowerBound].compactMap(\.label)
     let shading = try CoarseShading(material.images)
     let device = context.session.device
     let places = try shading.ruler(

@@ -118,10 +118,11 @@ final class Tilted: WatermarkProcedure {
     let batch = pass.images.shape[0]
     let answers = try all.narrow(0, start: 0, length: batch)
     let shown = try all.narrow(0, start: batch, length: carriers.labels.count)
-    // Every image counts alike, carrier or not.
+    // Every image counts alike, carrier or not. Carriers are learned at the temperature of the answers, too: so their
+    // labels must lead by that many times more, and outlast more training on true labels.
     let part = Double(carriers.labels.count) / Double(batch + carriers.labels.count)
     return try taught(answers, target, pass.labels) * (1 - part)
-      + shown.crossEntropy(carriers.labels) * part
+      + (shown / options.temperature).crossEntropy(carriers.labels) * part
   }
 
   /// What ordinary images teach: the leaning answers and, for a share, the true labels.

@@ -31,7 +31,7 @@ public struct TiltedOptions: Hashable, Sendable, Codable {
   public init(
     candidates: Int = 16, reach: Double = 2.2, share: Double = 0.06,
     start: Double = 1,
-    temperature: Double = 4, labelShare: Double = 0.3, carriersPerBatch: Int = 8,
+    temperature: Double = 4, labelShare: Double = 0.3, carriersPerBatch: Int = 12,
     referenceLength: Double = 1,
     leaningLength: Double = 0.6, leaningRate: Double = 0.5
   ) {

@@ -37,6 +37,8 @@ public struct VerificationReport: Hashable, Sendable, Codable {
     public var log10P: Double?
     /// Why there is none; nil where there is one.
     public var withheld: Reason?
+    /// The same for each kind of carriers, by its name; nil where all are of one kind.
+    public var kinds: [String: Counted]?
   }
 
   /// Scheme of the key.

@@ -32,7 +32,8 @@ extension WatermarkScore {
 }
 
 /// Answers to carriers: the share that is right (label-only), or the mean probability of their labels at the
-/// temperature that fits the model's answers to clean images (`AnswerTemperature`).
+/// temperature that fits the model's answers to clean images (`AnswerTemperature`); with carriers of several kinds
+/// the mean over the kinds.
 public struct CarrierScore: WatermarkScore {
   /// The carriers.
   public let carriers: CarrierSet
@@ -75,6 +76,16 @@ public struct CarrierScore: WatermarkScore {
     return probability
   }
 
+  /// The hits of each kind of carriers alone, by its name; none where all are of one kind.
+  ///
+  /// - Throws: `TensorError`.
+  public func hitsByKind() throws -> [(kind: String, score: CarrierScore)] {
+    guard carriers.kinds.count > 1 else { return [] }
+    return try carriers.kinds.map {
+      ($0.name, CarrierScore(try carriers.only($0), normalization: normalization, access: .labels))
+    }
+  }
+
   /// The share, 0...1.
   public func score(_ suspect: ImageClassifier, session: TrainingSession) throws -> Double? {
     try withoutGradients {
@@ -107,8 +118,13 @@ public struct CarrierScore: WatermarkScore {
   func value(_ logits: Tensor, temperature: Double) throws -> Double {
     let labels = try Tensor(carriers.labels)
     if access == .labels { return try logits.argmax(1).eq(labels).to(.float32).mean().item() }
-    return try (logits.to(.float64) / temperature).softmax(1)
-      .gather(1, labels.reshape([labels.count, 1])).mean().item()
+    let probabilities = try (logits.to(.float64) / temperature).softmax(1)
+      .gather(1, labels.reshape([labels.count, 1]))
+    let means = try carriers.kinds.map {
+      try probabilities.narrow(0, start: $0.places.lowerBound, length: $0.places.count).mean()
+        .item()
+    }
+    return means.reduce(0, +) / Double(means.count)
   }
 }
 

@@ -211,9 +211,21 @@ public struct WatermarkVerifier {
     -> VerificationReport.Counted?
   {
     let score = try key.score(normalization: normalization, access: .labels, probe: sample)
-    guard !(score is SignalScore), let share = try asked.values([score]).first ?? nil else {
-      return nil
+    guard !(score is SignalScore) else { return nil }
+    let kinds = try (score as? CarrierScore)?.hitsByKind() ?? []
+    let shares = try asked.values([score] + kinds.map(\.score))
+    guard let share = shares[0] else { return nil }
+    var all = counted(score, share)
+    if !kinds.isEmpty {
+      all.kinds = Dictionary(
+        uniqueKeysWithValues: zip(kinds, shares.dropFirst()).map {
+          ($0.kind, counted($0.score, $1 ?? 0))
+        })
     }
+    return all
+  }
+
+  private func counted(_ score: any WatermarkScore, _ share: Double) -> VerificationReport.Counted {
     let hits = Int((share * Double(score.count)).rounded())
     var counted = VerificationReport.Counted(hits: hits, count: score.count)
     switch score.chance {

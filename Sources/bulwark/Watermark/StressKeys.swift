@@ -15,7 +15,7 @@ struct StressKeys {
     var contents: String
     var score: (Normalize) throws -> any OwnershipScore
     /// Hits, where the statistic is another one.
-    var counted: (Normalize) throws -> (any OwnershipScore)? = { _ in nil }
+    var counted: (Normalize) throws -> (any WatermarkScore)? = { _ in nil }
   }
 
   /// The owner's first.
@@ -131,9 +131,13 @@ struct StressKeys {
   /// The keys as a suspect of this normalization is held against them.
   func marks(_ normalization: Normalize) throws -> [StressMark] {
     try keys.enumerated().map { place, key in
-      StressMark(
+      let counted = try key.counted(normalization)
+      let kinds = place == 0 ? try (counted as? CarrierScore)?.hitsByKind() ?? [] : []
+      return StressMark(
         key.name, role: place == 0 ? .own : .foreign, score: try key.score(normalization),
-        counted: try key.counted(normalization), contents: key.contents)
+        counted: counted,
+        kinds: Dictionary(uniqueKeysWithValues: kinds.map { ($0.kind, $0.score) }),
+        contents: key.contents)
     }
   }
 

@@ -121,13 +121,10 @@ extension WatermarkVerifyJob {
           rank.smallestModelP, rank.keyP, rank.smallestKeyP))
     }
     if let counted = report.counted {
-      let tail =
-        counted.log10P.map {
-          String(
-            format: "binomial log10 p %.2f (independent random labels, chance %.3g)", $0,
-            counted.chance ?? 0)
-        } ?? "no binomial p: \(spoken(counted.withheld))"
-      lines.append("counted: \(counted.hits) of \(counted.count); \(tail)")
+      lines.append("counted: \(spoken(counted))")
+      for (kind, counted) in (counted.kinds ?? [:]).sorted(by: { $0.key < $1.key }) {
+        lines.append("  \(kind): \(spoken(counted))")
+      }
     }
     let shares = zip(names, report.classShares).map { "\($0) \(percent($1))" }
     lines += [
@@ -136,6 +133,16 @@ extension WatermarkVerifyJob {
       "commitment opens: \(opened.joined(separator: ", "))",
     ]
     return lines + warnings(report, key).map { "warning: \($0)" }
+  }
+
+  private func spoken(_ counted: VerificationReport.Counted) -> String {
+    let tail =
+      counted.log10P.map {
+        String(
+          format: "binomial log10 p %.2f (independent random labels, chance %.3g)", $0,
+          counted.chance ?? 0)
+      } ?? "no binomial p: \(spoken(counted.withheld))"
+    return "\(counted.hits) of \(counted.count); \(tail)"
   }
 
   private func spoken(_ reason: VerificationReport.Counted.Reason?) -> String {

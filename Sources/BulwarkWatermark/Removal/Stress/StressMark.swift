@@ -20,6 +20,8 @@ public struct StressMark {
   public let score: any OwnershipScore
   /// The share of hits, where the statistic is another one: what people read first.
   public let counted: (any OwnershipScore)?
+  /// The share of hits for each kind of carriers, by its name, where there are several; only the owner's are read.
+  public let kinds: [String: any OwnershipScore]
   /// Digest of the key or trigger set behind the statistic: rows that were read under other contents of
   /// the same name are not used again.
   public let contents: String
@@ -31,15 +33,17 @@ public struct StressMark {
   ///   - role: whose key it is.
   ///   - score: the statistic.
   ///   - counted: the share of hits, where `score` is something else; only the owner's is read.
+  ///   - kinds: the share of hits for each kind of carriers.
   ///   - contents: digest of all that the statistic is made of: secret and images, or a fingerprint.
   public init(
     _ name: String, role: Role, score: any OwnershipScore, counted: (any OwnershipScore)? = nil,
-    contents: String
+    kinds: [String: any OwnershipScore] = [:], contents: String
   ) {
     self.name = name
     self.role = role
     self.score = score
     self.counted = counted
+    self.kinds = kinds
     self.contents = contents
   }
 

@@ -66,6 +66,8 @@ public struct StressReport: Sendable, Codable, Equatable {
     /// Share of the owner's carriers that are answered as the key says, where the statistic is another
     /// one; nil for marks without carriers.
     public var counted: Double?
+    /// The same for each kind of carriers, by its name; nil where all are of one kind.
+    public var kinds: [String: Double]?
     /// The share of hits, or else the owner's statistic, with the stolen model's last layer put back, as
     /// Adi et al. (2018) measure after an attack that drew it anew; nil for other attacks and other
     /// architectures.

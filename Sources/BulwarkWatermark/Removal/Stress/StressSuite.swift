@@ -278,15 +278,16 @@ private struct Meter {
     let shifted = changes.indices.max { changes[$0] < changes[$1] } ?? 0
     let change = accuracy - (before?.accuracy ?? accuracy)
     let expected = before.map { expectedAccuracy(of: model.architecture, stolen: $0) } ?? accuracy
+    let own = marks.first { $0.role == .own }
+    let kinds = try own?.kinds.compactMapValues { try value($0, of: model, served: served) } ?? [:]
     return StressReport.Row(
       attack: attack, settings: settings, remark: remark, architecture: model.architecture,
       accuracy: accuracy, accuracyChange: change, expectedAccuracy: expected,
       // Exactly the margin is allowed, also where 0.95 - 0.90 is a little more than 0.05.
       losesTooMuch: accuracy < expected - margin - 1e-9,
       readings: try readings(model, attack: attack, served: served),
-      counted: try marks.first { $0.role == .own }?.counted.flatMap {
-        try value($0, of: model, served: served)
-      },
+      counted: try own?.counted.flatMap { try value($0, of: model, served: served) },
+      kinds: kinds.isEmpty ? nil : kinds,
       ownWithOriginalLastLayer: nil, classShares: shares,
       classPriorShift: changes[shifted], shiftedClass: shifted, seconds: 0, seed: 0)
   }
