@@ -175,7 +175,8 @@ struct CarrierTests {
     }
   }
 
-  @Test("Beside shaded images stand others under marks, each mark with a place and a label of its own")
+  @Test(
+    "Beside shaded images stand others under marks, each mark with a place and a label of its own")
   func patches() throws {
     let dataset = try colors()
     let (plain, _, _) = try carriers(.shading, from: dataset)

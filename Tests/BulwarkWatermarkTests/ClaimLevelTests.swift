@@ -98,7 +98,7 @@ struct ClaimLevelTests {
       }
       let (fair, unfair) = (counts(chosen), counts(drawn))
       let pairs = Double(keys * models.count)
-      print("chosen directions at \(level), of \(pairs): among chosen \(fair), among drawn \(unfair)")
+      print("at \(level), of \(pairs) pairs: among chosen keys \(fair), among drawn \(unfair)")
       // Models answer shading alike, so that there are not many more independent pairs than keys.
       #expect(Double(fair.keys) <= 1.7 * level * pairs)
       #expect(Double(fair.table) <= 1.7 * level * pairs)
