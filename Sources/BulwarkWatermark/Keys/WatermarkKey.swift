@@ -61,7 +61,7 @@ public struct WatermarkKey: Sendable, Codable {
   /// not bind the facts; versions 2 to 4 have other directions or labels of family `shading`. They are refused.
   public static let format = "bulwark.watermark-key/6"
 
-  /// `bulwark.watermark-key/5`.
+  /// `bulwark.watermark-key/6`.
   public let format: String
   /// The secret.
   public let secret: WatermarkSecret
