@@ -58,7 +58,8 @@ public struct WatermarkKey: Sendable, Codable {
   }
 
   /// Format name of key files. Version 1 drew pictures and projections with 32 bits of the secret and did
-  /// not bind the facts; versions 2 to 4 have other directions or labels of family `shading`. They are refused.
+  /// not bind the facts; versions 2 to 4 have other directions or labels of family `shading`, version 5 no images
+  /// under marks beside it. They are refused.
   public static let format = "bulwark.watermark-key/6"
 
   /// `bulwark.watermark-key/6`.
