@@ -225,6 +225,29 @@ struct TiltedTests {
     #expect(throws: RecipeError.self) { try options.tilted.validate() }
   }
 
+  @Test("Carriers are learned at the temperature of the answers, and every image counts alike")
+  func carrierTemperature() throws {
+    let task = try TinyTask.shared.get()
+    let key = try task.key(.tilted, .small)
+    let context = try context(task, key, augment: false)
+    let images = try context.view(
+      task.data.train.images.narrow(0, start: 0, length: 32), key: RandomKey(seed: 1))
+    let labels = try Tensor(Array(task.data.train.labels.prefix(32)))
+    let carriers = try context.feed(key).batch(step: 0, count: 8)
+    let logits = try context.logits(
+      context.model, Tensor.cat([images, carriers.images]), .training)
+    // Ordinary images teach nothing but true labels here.
+    let ordinary = try logits.narrow(0, start: 0, length: 32).crossEntropy(labels).item()
+    for temperature in [1.0, 4] {
+      let shown = try (logits.narrow(0, start: 32, length: 8) / temperature)
+        .crossEntropy(carriers.labels).item()
+      let loss = try Tilted(
+        context, TiltedOptions(temperature: temperature, labelShare: 1, carriersPerBatch: 8)
+      ).loss(HostPass(images: images, labels: labels, step: 0, epoch: 0)).item()
+      #expect(abs(loss - (32 * ordinary + 8 * shown) / 40) < 1e-4 * loss)
+    }
+  }
+
   @Test("Where no image lies far enough for its share, the slope is the steepest and not endless")
   func steepest() throws {
     let task = try TinyTask.shared.get()

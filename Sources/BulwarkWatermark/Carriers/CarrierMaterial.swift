@@ -81,9 +81,8 @@ public struct CarrierMaterial: Sendable {
   private static func shading(
     _ plan: CarrierPlan, _ secret: WatermarkSecret, from dataset: ImageDataset
   ) -> [Int] {
-    let shaded = plan.groupOfCarrier.count { !plan.markedGroups.contains($0) }
     let wanted = max(
-      CoarseShading.sampleCount, 2 * shaded, plan.groupOfCarrier.count * 3 / 2)
+      CoarseShading.sampleCount, 2 * plan.unmarkedCount, plan.groupOfCarrier.count * 3 / 2)
     return secret.selection(
       "material", count: min(dataset.count, wanted), below: dataset.count)
   }

@@ -120,19 +120,20 @@ struct CarrierPainter {
   private func shaded(_ plan: CarrierPlan, _ material: CarrierMaterial) throws -> Tensor {
     let shading = try CoarseShading(material.images)
     let bases = try material.images.indexSelect(0, Tensor(material.bases(plan)))
-    let shadedGroups = Array(plan.groupOfCarrier.prefix { !plan.markedGroups.contains($0) })
-    let parts =
-      try [
-        shading.carriers(
-          bases.narrow(0, start: 0, length: shadedGroups.count),
-          shading.directions(secret, plan.directions), choice: shadedGroups)
-      ]
-      + (shadedGroups.count..<plan.groupOfCarrier.count).map {
-        try patched(
-          bases.narrow(0, start: $0, length: 1),
-          mark: "mark \(plan.groupOfCarrier[$0] - plan.markedGroups.lowerBound)")
-      }
-    return try Tensor.cat(parts)
+    let count = plan.unmarkedCount
+    let shaded = try shading.carriers(
+      bases.narrow(0, start: 0, length: count), shading.directions(secret, plan.directions),
+      choice: Array(plan.groupOfCarrier.prefix(count)))
+    // Group by group, so that each mark is drawn once; then in the order of the carriers.
+    let members = plan.markedGroups.map { group in
+      plan.groupOfCarrier.indices.filter { plan.groupOfCarrier[$0] == group }
+    }
+    let marked = try members.enumerated().filter { !$0.element.isEmpty }.map { mark, places in
+      try patched(bases.indexSelect(0, Tensor(places)), mark: "mark \(mark)")
+    }
+    let order = Array(0..<count) + members.joined()
+    let place = order.indices.sorted { order[$0] < order[$1] }
+    return try Tensor.cat([shaded] + marked).indexSelect(0, Tensor(place))
   }
 
   /// Digits in dark colors of the key on a bright ground of the key.

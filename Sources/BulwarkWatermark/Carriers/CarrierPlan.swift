@@ -39,6 +39,11 @@ public struct CarrierPlan: Hashable, Sendable {
       + (0..<(marked.isEmpty ? 0 : options.patches)).map { own.count + $0 % marked.count }
   }
 
+  /// How many carriers come before those under a visible mark: all of them, where there are no marks.
+  var unmarkedCount: Int {
+    groupOfCarrier.firstIndex { markedGroups.contains($0) } ?? groupOfCarrier.count
+  }
+
   private static func groups(
     _ secret: WatermarkSecret, _ options: CarrierOptions, classes: Int
   ) -> [Group] {

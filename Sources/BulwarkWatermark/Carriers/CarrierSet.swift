@@ -98,7 +98,7 @@ public struct CarrierSet: Sendable {
     images = try painter.paint(plan, used)
     labels = try CarrierSet.labels(secret, plan, classes: classes, truth: used?.labels)
     groups = plan.groupOfCarrier
-    let marked = groups.firstIndex { plan.markedGroups.contains($0) } ?? groups.count
+    let marked = plan.unmarkedCount
     let first = Kind(
       name: options.family.rawValue, places: 0..<marked,
       rule: CarrierSet.rule(options.family, classes: classes))

@@ -32,7 +32,7 @@ extension StressReport.Row {
     return "\(attack): " + parts.joined(separator: ", ")
   }
 
-  /// `66.0 %`, or with several kinds `66.0 % (abstract 10.0 %, shading 94.0 %)`; nil where nothing is counted.
+  /// `66.0 %`, or with several kinds `66.0 % (patch 10.0 %, shading 94.0 %)`; nil where nothing is counted.
   fileprivate var spokenCarriers: String? {
     counted.map { all in
       let kinds = (kinds ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key) \(percent($0.value))" }
