@@ -214,7 +214,7 @@ struct CarrierTests {
     #expect(Set(places.values).count == 5)
   }
 
-  @Test("Kinds of carriers count alike in the probability, and each is counted by itself")
+  @Test("Every carrier counts once in the score, and each kind is counted by itself")
   func kinds() throws {
     let (set, _, _) = try carriers(.shading, from: colors(), patches: 8)
     let normalization = Normalize(mean: [0, 0, 0], deviation: [1, 1, 1])
@@ -224,7 +224,7 @@ struct CarrierTests {
     }
     let logits = try Tensor(answers).oneHot(10).to(.float32) * 100.0
     let probability = CarrierScore(set, normalization: normalization, access: .logits)
-    #expect(try abs(probability.value(logits, temperature: 1) - (1 + 0.5) / 2) < 1e-9)
+    #expect(try abs(probability.value(logits, temperature: 1) - 28.0 / 32) < 1e-9)
     let hits = CarrierScore(set, normalization: normalization, access: .labels)
     #expect(try abs(hits.value(logits, temperature: 1) - 28.0 / 32) < 1e-6)
     let kinds = try hits.hitsByKind()

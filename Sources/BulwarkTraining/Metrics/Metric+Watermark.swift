@@ -9,8 +9,7 @@ extension Metric {
     name: "carrier_probability", unit: "fraction", direction: .higher,
     formula:
       "mean over carriers of the probability of their label, at the temperature that fits the "
-      + "model's answers to at most 1,000 clean labeled images; with several kinds of carriers the "
-      + "mean over the kinds",
+      + "model's answers to at most 1,000 clean labeled images",
     source: "temperature: Guo et al. 2017")
   /// Bits read from weights.
   public static let bitAccuracy = MetricDefinition(

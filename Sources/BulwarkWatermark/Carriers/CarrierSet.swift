@@ -28,7 +28,7 @@ public struct CarrierSet: Sendable {
   public let labels: [Int]
   /// The group of each carrier.
   public let groups: [Int]
-  /// The kinds in order. Probabilities of their labels count alike, however many carriers a kind has.
+  /// The kinds in order. Every carrier counts once, of whatever kind it is.
   public let kinds: [Kind]
 
   /// Puts images and labels together, as carriers of one kind.

@@ -32,8 +32,8 @@ extension WatermarkScore {
 }
 
 /// Answers to carriers: the share that is right (label-only), or the mean probability of their labels at the
-/// temperature that fits the model's answers to clean images (`AnswerTemperature`); with carriers of several kinds
-/// the mean over the kinds.
+/// temperature that fits the model's answers to clean images (`AnswerTemperature`). Every carrier counts once, of
+/// whatever kind it is.
 public struct CarrierScore: WatermarkScore {
   /// The carriers.
   public let carriers: CarrierSet
@@ -118,13 +118,8 @@ public struct CarrierScore: WatermarkScore {
   func value(_ logits: Tensor, temperature: Double) throws -> Double {
     let labels = try Tensor(carriers.labels)
     if access == .labels { return try logits.argmax(1).eq(labels).to(.float32).mean().item() }
-    let probabilities = try (logits.to(.float64) / temperature).softmax(1)
-      .gather(1, labels.reshape([labels.count, 1]))
-    let means = try carriers.kinds.map {
-      try probabilities.narrow(0, start: $0.places.lowerBound, length: $0.places.count).mean()
-        .item()
-    }
-    return means.reduce(0, +) / Double(means.count)
+    return try (logits.to(.float64) / temperature).softmax(1)
+      .gather(1, labels.reshape([labels.count, 1])).mean().item()
   }
 }
 
