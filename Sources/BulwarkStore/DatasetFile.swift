@@ -34,13 +34,17 @@ public struct DatasetFile: Sendable {
 
   /// Writes the data set as one file that appears whole or not at all.
   ///
+  /// - Parameters:
+  ///   - path: the file.
+  ///   - overwrite: whether an existing file is replaced.
+  ///   - isPrivate: whether nobody but the owner may read it (mode 0600), whatever was there before.
   /// - Throws: ``StoreError`` of kind `exists`, `cannotCreate`, `writeFailed`, or `invalidContent`
   ///   when images, labels, classes and indices do not fit each other.
-  public func write(to path: String, overwrite: Bool = false) throws {
+  public func write(to path: String, overwrite: Bool = false, isPrivate: Bool = false) throws {
     try check(file: path)
     try SealedWriter.write(
       path, kind: DatasetFile.kind, format: DatasetFile.format, producer: Checkpoint.producer,
-      overwrite: overwrite
+      overwrite: overwrite, isPrivate: isPrivate
     ) { writer in
       try writer.put(["images": images], below: [])
       try writer.put(integers: labels, at: ["labels"])

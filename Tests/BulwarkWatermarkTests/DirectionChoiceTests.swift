@@ -96,7 +96,12 @@ struct DirectionChoiceTests {
     #expect(try chosen.isDrawn(from: task.data.train))
     // Later directions than every owner looks at were chosen for reasons of their own.
     let beyond = try key.choosing((0..<groups).map { place(last - $0, $0) })
-    #expect(try beyond.choosesBeyondOthers && !beyond.isDrawn(from: task.data.train))
+    #expect(try beyond.choosesByOwnRule && !beyond.isDrawn(from: task.data.train))
+    // Foreign keys that choose by a rule of the owner's making need not be as good as his.
+    for rule in [DirectionRule(candidates: 1), DirectionRule(reach: 100)] {
+      let own = try key.choosing((0..<groups).map { place(last - 1 - $0, $0) }, by: rule)
+      #expect(try own.choosesByOwnRule && !own.isDrawn(from: task.data.train))
+    }
     let before = try #require(try key.carriers())
     let after = try #require(try chosen.carriers())
     #expect(try before.images.bytes() != after.images.bytes())

@@ -201,6 +201,8 @@ struct KeyTests {
     let margin = try task.key(.margin, .small)
     let label = try #require(margin.material?.labels.first)
     let shape = margin.shape.map(String.init).joined(separator: ",")
+    let place = try #require(try task.key(.uchida, .small).mark.bits)
+    let kernel = place.shape.map(String.init).joined(separator: ",")
     let changes: [(WatermarkScheme, String, String)] = [
       (.zhangContent, "\"family\":\"patch\"", "\"family\":\"automatic\""),
       (.zhangContent, "\"scheme\":\"zhang-content\"", "\"scheme\":\"uchida\""),
@@ -211,6 +213,7 @@ struct KeyTests {
       (.margin, "\"labels\":[\(label),", "\"labels\":[9223372036854775807,"),
       (.uchida, "\"bits\":16", "\"bits\":-1"),
       (.uchida, "\"bits\":16", "\"bits\":9223372036854775807"),
+      (.uchida, "\"shape\":[\(kernel)]", "\"shape\":[1,1048576,3,3]"),
       (.coswm, "\"frequency\":3", "\"frequency\":0"),
     ]
     for (scheme, old, new) in changes {

@@ -45,7 +45,7 @@ struct SchemeTests {
     #expect(abs(shares.reduce(0, +) / 20 - 0.5) < 0.12)
     let other = try Architecture(.smallCNN, width: 4, classes: 10, channels: 1).build(
       key: RandomKey(seed: 0))
-    let score = try BitScore(place: place, secret: trainer.key.secret)
+    let score = BitScore(place: place, secret: trainer.key.secret)
     #expect(try score.score(other, session: session) == nil)
   }
 

@@ -1,6 +1,7 @@
 import BulwarkData
 import BulwarkStore
 import BulwarkTraining
+import BulwarkWatermark
 import Foundation
 import Testing
 
@@ -44,6 +45,11 @@ struct WatermarkChoiceTests {
       ]
     ).outcome()
     #expect(wide.stderr.contains("counts as chosen"), "\(wide.stderr)")
+    // All carriers are counted, the marked ones among them.
+    let counted = try #require(embedded.json?["metrics"] as? [String: [String: Any]])
+    let carriers = try #require(try WatermarkKey(reading: run + "/key.json").carriers())
+    #expect(carriers.kinds.count == 2)
+    #expect(counted["carrier_accuracy"]?["n"] as? Int == carriers.count)
     #expect(!embedded.stderr.contains("counts as chosen"))
 
     // A served suspect, whose network need not be named for its queries; nothing is trained for a dry run.

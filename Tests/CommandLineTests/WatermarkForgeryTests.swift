@@ -1,5 +1,6 @@
 import BulwarkData
 import BulwarkNN
+import BulwarkStore
 import BulwarkTensor
 import BulwarkTraining
 import BulwarkWatermark
@@ -81,6 +82,33 @@ struct WatermarkForgeryTests {
       let counted = try #require(details["counted"] as? [String: Any])
       #expect(counted["withheld"] as? String == (more.isEmpty ? "not_committed" : "not_drawn"))
     }
+  }
+
+  @Test("A released model of another network than the key states is refused")
+  func network() async throws {
+    let fixture = try WatermarkFixture()
+    let run = fixture.out("run")
+    let embedded = try await fixture.tool(
+      "watermark", "embed", "--recipe", fixture.recipe, "--epochs", "1", "--out", run, "--quiet")
+    #expect(embedded.status == 0, "\(embedded.stderr)")
+    // A network like the stated one would choose for foreign keys, and a tiny one chooses badly.
+    let honest = try WatermarkKey(reading: run + "/key.json")
+    let digest = try #require(honest.modelDigest.flatMap(SHA256Digest.init(hexadecimal:)))
+    var tiny = try #require(honest.facts.architecture)
+    tiny.width = 1
+    let key = honest.sealed(digest, architecture: tiny)
+    try key.write(to: fixture.out("tiny.json"))
+    let commitment = try #require(try key.commitment()).description
+    var released = try Checkpoint(reading: run + "/model.h5")
+    released.notes = ["watermark": ["commitment": .string(commitment)]]
+    try released.write(to: fixture.out("released.h5"))
+    let outcome = try await fixture.tool.start(
+      fixture.verify(
+        key: fixture.out("tiny.json"), suspect: run + "/model.h5",
+        ["--commitment", commitment, "--released", fixture.out("released.h5")])
+    ).outcome()
+    #expect(outcome.status == 65, "\(outcome.stderr)")
+    #expect(outcome.stderr.contains("it states a small_cnn, width 1"), "\(outcome.stderr)")
   }
 
   @Test("Who edits a key is not told the digest that the edited key needs")

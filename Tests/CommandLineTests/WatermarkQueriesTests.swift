@@ -149,6 +149,11 @@ struct WatermarkQueriesTests {
     let images = try DataSource.load(fixture.out("queries") + "/queries.h5").train
     #expect(images.count < many)
     #expect(try names().count == images.count + 1)
+    // Also in a folder that was there before nobody else reads the carriers.
+    for (path, mode) in [(pictures, 0o700), (fixture.out("queries") + "/queries.h5", 0o600)] {
+      let found = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions]
+      #expect(found as? Int == mode, "\(path)")
+    }
     let third = try await ask(fixture, keys: 1, "--force").outcome()
     #expect(third.status == 0, "\(third.stderr)")
     #expect(try names() == ["notes.png"])

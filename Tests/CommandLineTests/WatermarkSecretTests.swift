@@ -1,3 +1,4 @@
+import BulwarkData
 import BulwarkStore
 import BulwarkWatermark
 import Foundation
@@ -105,6 +106,27 @@ struct WatermarkSecretTests {
     try FileManager.default.moveItem(atPath: safe, toPath: run + "/key.json")
     let again = try await fixture.tool("run", run + "/recipe.yaml", "--out", run, "--resume")
     #expect(again.status == 0, "\(again.stderr)")
+  }
+
+  @Test("A run does not go on with a key whose images are not those of the data")
+  func otherImages() async throws {
+    let fixture = try WatermarkFixture()
+    let (run, stopped) = (fixture.out("run"), fixture.out("stopped"))
+    let embedded = try await fixture.tool.start(embed(fixture, run)).outcome()
+    #expect(embedded.status == 0, "\(embedded.stderr)")
+    // As a run leaves it that was killed before its first checkpoint, its data changed since.
+    let key = try WatermarkKey(reading: run + "/key.json")
+    let data = DataOptions(limit: 190, testLimit: 60)
+    try FileManager.default.createDirectory(atPath: stopped, withIntermediateDirectories: true)
+    try FileManager.default.copyItem(atPath: run + "/recipe.yaml", toPath: stopped + "/recipe.yaml")
+    try WatermarkKey(
+      secret: key.secret, owner: key.owner, mark: key.mark,
+      train: DataSource.load("digits", options: data).train, facts: key.facts
+    ).write(to: stopped + "/key.json")
+    let resumed = try await fixture.tool(
+      "run", stopped + "/recipe.yaml", "--out", stopped, "--resume")
+    #expect(resumed.status == 65, "\(resumed.stderr)")
+    #expect(resumed.stderr.contains("drawn from other training images"), "\(resumed.stderr)")
   }
 
   @Test("A published secret is warned of, a drawn one is not")

@@ -311,6 +311,10 @@ struct WatermarkStressTests {
       #expect(outcome.stderr.contains("training 2 null models (small_cnn, width \(width))"))
     }
     #expect(!outcome.stderr.contains("sealed to"))
+    // What SalUn forgets is a class of the key's.
+    let report = fixture.file("first") + "/stress.json"
+    let mode = try FileManager.default.attributesOfItem(atPath: report)[.posixPermissions]
+    #expect(mode as? Int == 0o600)
     let rows = try #require(outcome.json?["rows"] as? [[String: Any]])
     #expect(try value(rows[0], "carrier_accuracy") > 0.9)
     // Ten keys, three models.

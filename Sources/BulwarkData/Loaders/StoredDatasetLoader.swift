@@ -56,10 +56,12 @@ extension DataBundle {
   /// - Parameters:
   ///   - destination: the file; appears whole or not at all.
   ///   - overwrite: whether an existing file is replaced.
+  ///   - isPrivate: whether nobody but the owner may read it (mode 0600), whatever was there before.
   ///   - provenance: where the data came from and what was done to it.
   /// - Throws: `StoreError` when the file exists, cannot be written or the content does not fit.
   public func write(
-    to destination: String, overwrite: Bool = false, provenance: JSONValue = .null
+    to destination: String, overwrite: Bool = false, isPrivate: Bool = false,
+    provenance: JSONValue = .null
   ) throws {
     var sets = indexSets
     sets[StoredDatasetLoader.trainSet] = Array(0..<train.count)
@@ -73,6 +75,6 @@ extension DataBundle {
       labels: parts.flatMap(\.labels), classNames: train.classNames, indexSets: sets,
       provenance: provenance,
       sources: sources.count == parts.count ? sources.flatMap { $0 } : nil)
-    try file.write(to: destination, overwrite: overwrite)
+    try file.write(to: destination, overwrite: overwrite, isPrivate: isPrivate)
   }
 }

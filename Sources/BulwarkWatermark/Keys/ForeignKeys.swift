@@ -11,7 +11,7 @@ public struct ChoosingModel {
   public let model: ImageClassifier
   /// How it wants pixels.
   public let normalization: Normalize
-  /// Device and precision.
+  /// Device, and a way to be stopped.
   public let session: TrainingSession
 
   /// A network with what is needed to ask it.
@@ -41,7 +41,7 @@ public final class ForeignKeys {
   private var unsaved = 0
 
   /// To be raised with every change after which equal keys get other directions.
-  private static let revision = 1
+  private static let revision = 2
   /// Stage in which it is stopped.
   static let stage = "foreign_keys"
   /// Choices between two writes.
@@ -76,7 +76,6 @@ public final class ForeignKeys {
       "rule": try JSONValue(encoding: rule), "device": .string(chooser.session.device.description),
       "model": .string(try chooser.model.weightDigest()),
       "normalization": try JSONValue(encoding: chooser.normalization),
-      "precision": .string(chooser.session.precision.rawValue),
     ]
     let file =
       "\(folder)/foreign-\(SHA256Digest(of: try identity.text()).description.prefix(24)).json"
@@ -124,10 +123,9 @@ public final class ForeignKeys {
   ) throws -> [LabeledDirection] {
     try withoutGradients {
       try DirectionChoice(key, groups: key.mark.carriers?.groups ?? 0, rule) {
+        // In float32, whatever the session's precision, as the owner chose: bfloat16 has ties.
         let input = try chooser.normalization.prepare($0, on: chooser.session.device)
-        return try chooser.session.inPrecision {
-          try chooser.model.logits(input, .evaluation).to(.float32)
-        }
+        return try chooser.model.logits(input, .evaluation)
       }
     }.chosen.map(\.place)
   }

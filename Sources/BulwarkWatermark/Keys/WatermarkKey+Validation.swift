@@ -43,15 +43,13 @@ extension WatermarkKey {
 
   /// What a side of an image or kernel, or a number of channels, may be.
   private static let sides = 1...1 << 20
-  /// Numbers of a projection: 4 GiB.
-  private static let mostNumbers = 1 << 30
-
-  /// Whether bits can be read at a place: fewer than a filter has weights, as an embedding demands.
+  /// Whether bits can be read at a place: fewer than a filter has weights, and no more numbers in a projection than an
+  /// embedding allows.
   private static func isReadable(_ place: BitPlace) -> Bool {
     guard place.shape.count == 4, place.shape.allSatisfy({ sides.contains($0) })
     else { return false }
     // At most 2^60.
     let length = place.shape.dropFirst().reduce(1, *)
-    return (1..<length).contains(place.bits) && place.bits <= mostNumbers / length
+    return (1..<length).contains(place.bits) && place.bits <= BitPlace.mostNumbers / length
   }
 }

@@ -113,11 +113,14 @@ public struct WatermarkKey: Sendable, Codable {
   /// Whether its directions of shading were chosen, and not only drawn: then foreign keys must be chosen, too.
   public var choosesDirections: Bool { mark.carriers?.chosen != nil }
 
-  /// Whether a direction is none of the first ones that every owner looks at: then the key counts as chosen.
-  public var choosesBeyondOthers: Bool {
+  /// Whether the owner chose otherwise than owners do: by another rule than the usual one, or a direction that is none
+  /// of the first ones that all look at. Then the key counts as chosen: foreign keys choose by the rule that the key
+  /// states, and one under which they choose badly would make any owner's key stand out.
+  public var choosesByOwnRule: Bool {
     guard let carriers = mark.carriers, let chosen = carriers.chosen else { return false }
     let usual = max(CarrierPlan.usualCandidates, carriers.groups)
-    return !chosen.allSatisfy { $0.direction < usual }
+    return (carriers.rule ?? DirectionRule()) != DirectionRule()
+      || !chosen.allSatisfy { $0.direction < usual }
   }
 
   /// The same key with directions of shading chosen among those that its secret draws.
@@ -186,8 +189,8 @@ public struct WatermarkKey: Sendable, Codable {
   ///
   /// - Parameter dataset: the owner's training set, or another.
   /// - Returns: true where the secret leaves no more to choose than every owner of the scheme chooses: carriers
-  ///   need no images, or these are what it draws, and directions of shading are among the first
-  ///   `CarrierPlan.usualCandidates`; false for others, and for data of another fingerprint, of which nothing
+  ///   need no images, or these are what it draws, and directions of shading are chosen by the usual rule
+  ///   (`choosesByOwnRule`); false for others, and for data of another fingerprint, of which nothing
   ///   can be drawn again.
   /// - Throws: `WatermarkError.badKey` when the data have the key's fingerprint and give other material;
   ///   `TensorError`.
@@ -205,7 +208,7 @@ public struct WatermarkKey: Sendable, Codable {
         "the key",
         reason: "its images and labels are not those that its secret draws from the data")
     }
-    return !choosesBeyondOthers
+    return !choosesByOwnRule
   }
 
   /// The carriers; nil for schemes without any.

@@ -27,7 +27,7 @@ public struct TiltedOptions: Hashable, Sendable, Codable {
   public var leaningRate: Double
 
   /// Directions chosen among 16 with labels at most 2.2 logits behind, 6 % of the first answers changed,
-  /// leaning from one deviation on, 8 carriers in a batch, 0.6 times the run's epochs at half its rate.
+  /// leaning from one deviation on, 12 carriers in a batch, 0.6 times the run's epochs at half its rate.
   public init(
     candidates: Int = 16, reach: Double = 2.2, share: Double = 0.06,
     start: Double = 1,
@@ -48,7 +48,7 @@ public struct TiltedOptions: Hashable, Sendable, Codable {
   }
 
   /// How directions are chosen.
-  var rule: DirectionRule { DirectionRule(candidates: candidates, reach: reach) }
+  public var rule: DirectionRule { DirectionRule(candidates: candidates, reach: reach) }
 
   func validate() throws {
     let check = SettingCheck("watermark.tilted")

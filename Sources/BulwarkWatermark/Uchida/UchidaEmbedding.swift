@@ -47,12 +47,18 @@ public struct UchidaOptions: Hashable, Sendable, Codable {
     try SettingCheck("watermark.uchida").require(
       bits < length(found), "bits",
       "below the \(length(found)) weights of a filter of \(found.name)", bits)
+    try SettingCheck("watermark.uchida").require(
+      bits <= BitPlace.mostNumbers / length(found), "bits",
+      "at most \(BitPlace.mostNumbers / length(found)) for filters of \(found.name)", bits)
     return BitPlace(layer: found.name, shape: found.tensor.shape, bits: bits)
   }
 }
 
 /// Where the bits of a weight watermark are read.
 public struct BitPlace: Hashable, Sendable, Codable {
+  /// Numbers of a projection: 64 MiB. Verification holds those of many keys at once.
+  static let mostNumbers = 1 << 24
+
   /// Name of the kernel.
   public var layer: String
   /// [out, in, k, k].

@@ -129,19 +129,30 @@ public struct BitScore: WatermarkScore {
   public let place: BitPlace
   /// What they are read with.
   public let secret: WatermarkSecret
-  /// The projection, kept since it costs a hash for every eight of its numbers.
-  private let projection: Tensor
+  private let projection: Projection
+
+  /// The projection, drawn for the first kernel that it fits, and kept, since it costs a hash for every eight of its
+  /// numbers.
+  private final class Projection {
+    private var drawn: Tensor?
+
+    func tensor(_ place: BitPlace, _ secret: WatermarkSecret) throws -> Tensor {
+      if let drawn { return drawn }
+      let tensor = try place.projection(secret)
+      drawn = tensor
+      return tensor
+    }
+  }
 
   /// A reading of bits.
   ///
   /// - Parameters:
   ///   - place: where they are read.
   ///   - secret: what projection and bits follow from.
-  /// - Throws: `TensorError`.
-  public init(place: BitPlace, secret: WatermarkSecret) throws {
+  public init(place: BitPlace, secret: WatermarkSecret) {
     self.place = place
     self.secret = secret
-    projection = try place.projection(secret)
+    projection = Projection()
   }
 
   /// `bit_accuracy`.
@@ -157,7 +168,8 @@ public struct BitScore: WatermarkScore {
     guard let kernel = suspect.state[place.layer], kernel.shape == place.shape else { return nil }
     return try withoutGradients {
       let filter = try BitPlace.meanFilter(kernel.detach().to(.cpu).to(.float32))
-      let answers = try (projection * filter.reshape([1, -1])).sum([1]).floats()
+      let answers = try (projection.tensor(place, secret) * filter.reshape([1, -1])).sum([1])
+        .floats()
       guard answers.allSatisfy(\.isFinite) else { return .nan }
       let right = zip(answers, place.bits(secret)).count { ($0 >= 0) == $1 }
       return Double(right) / Double(place.bits)
@@ -240,7 +252,7 @@ extension WatermarkKey {
   public func score(normalization: Normalize, access: SuspectAccess, probe: ImageDataset) throws
     -> any WatermarkScore
   {
-    if let place = mark.bits { return try BitScore(place: place, secret: secret) }
+    if let place = mark.bits { return BitScore(place: place, secret: secret) }
     if let signal = mark.signal {
       return SignalScore(
         signal: signal, secret: secret, probe: try SignalScore.sample(of: probe),

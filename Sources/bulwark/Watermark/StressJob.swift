@@ -20,7 +20,8 @@ struct StressJob: RecipeJob {
     let earlier = try StressRun.earlierSurrogates(recipe, out: folder.path)
     let attacks = folder.file("attacks")
     let store = StressStore(
-      folder: attacks, keepsSurrogates: recipe.keepSurrogates, earlier: earlier)
+      folder: attacks, keepsSurrogates: recipe.keepSurrogates, earlier: earlier,
+      isPrivate: !recipe.key.isEmpty)
     let run = try StressRun(
       resolved, skipBad: options.skipBad, console: console,
       askedSample: options.dryRun ? StressDryRun.askedSample : nil)
@@ -84,7 +85,8 @@ struct StressJob: RecipeJob {
   private func finish(_ report: StressReport, run: StressRun, folder: RunFolder) throws {
     let files = (json: folder.file("stress.json"), plot: folder.file("stress.svg"))
     try AtomicFile.write(
-      Data((try report.json().text() + "\n").utf8), to: files.json, overwrite: true)
+      Data((try report.json().text() + "\n").utf8), to: files.json, overwrite: true,
+      isPrivate: !resolved.recipe.key.isEmpty)
     try AtomicFile.write(Data(StressPlot(report).svg().utf8), to: files.plot, overwrite: true)
     let recipe = resolved.recipe
     let level = recipe.evidence.testedLevel

@@ -22,8 +22,8 @@ struct StressRecipe: SeededRecipe, Equatable {
   var checkpoint = ""
   /// The images that the owner trained on, and the test images.
   var data = TrainRecipe.DataSettings()
-  /// Images of the same classes that the owner did not train on; what also stands in `data` is left
-  /// out. An empty path gives none.
+  /// Images of the same classes that the owner did not train on; what also stands in `data`, test
+  /// images included, is left out. An empty path gives none.
   var otherData = TrainRecipe.DataSettings(path: "")
   /// The owner's key file, as `bulwark watermark embed` writes it; or else `carriers`.
   var key = ""

@@ -68,7 +68,8 @@ struct StressRun {
       train: train,
       evaluator: Evaluator(
         test: bundle.test, triggered: nil, normalization: loaded.normalization))
-    let others = try StressRun.otherImages(recipe, without: [owner] + secret, skipBad, console)
+    let others = try StressRun.otherImages(
+      recipe, without: [owner] + (bundle.test.map { [$0] } ?? []) + secret, skipBad, console)
     let otherImages = try others?.fingerprint ?? ""
     context = SHA256Digest(of: "\(resolved.digest) \(otherImages)").description
     views = StressRun.views(recipe, loaded.checkpoint, console)
@@ -267,7 +268,7 @@ struct StressRun {
     return Double(zip(answers, test.labels).count { $0 == $1 }) / Double(max(test.count, 1))
   }
 
-  /// Images that the owner did not train on, checked to be others; nil where none are asked for.
+  /// Images that the owner did not train on and nobody measures on, checked to be others; nil where none are asked for.
   private static func otherImages(
     _ recipe: StressRecipe, without known: [ImageDataset], _ skipBad: Bool, _ console: Console
   ) throws -> ImageDataset? {
@@ -279,16 +280,18 @@ struct StressRun {
       settings.path, options: unlimited.loadOptions(skipBad: skipBad)
     ).train
     guard set.images.shape.dropFirst() == known[0].images.shape.dropFirst(),
-      set.classCount == known[0].classCount
+      set.classNames == known[0].classNames
     else {
       throw ToolError(
         summary: "\(settings.path) has images or classes of another form than \(recipe.data.path).",
-        remedy: "Give images of the same size, channels and classes.", category: .badData)
+        remedy: "Give images of the same size and channels, with the same names of classes.",
+        category: .badData)
     }
     let (others, removed) = try set.without(known)
     if removed > 0 {
       console.note(
-        "note: \(removed) images of \(settings.path) are the owner's or carriers; left out")
+        "note: \(removed) images of \(settings.path) are the owner's, test images or carriers; "
+          + "left out")
     }
     guard settings.limit > 0 else { return others }
     return try others.subset(

@@ -20,6 +20,12 @@ extension WatermarkEmbedJob {
             + "on, is gone.",
           remedy: "Put \(training) back, or embed into another folder.", category: .missingInput)
       }
+      guard try key.trainFingerprint == task.data.train.fingerprint else {
+        throw ToolError(
+          summary: "\(path) was drawn from other training images than \(recipe.data.path) "
+            + "holds now.",
+          remedy: "Restore the images, or embed into another folder.", category: .badData)
+      }
       return key
     }
     guard !options.resume || !isTrained else {

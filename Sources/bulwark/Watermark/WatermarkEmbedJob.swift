@@ -30,11 +30,12 @@ struct WatermarkEmbedJob: RecipeJob {
     if let name = recipe.publishedSecret {
       console.note("warning: " + WatermarkEmbedRecipe.warning(published: name))
     }
-    if recipe.scheme == .tilted, recipe.watermark.tilted.candidates > CarrierPlan.usualCandidates {
+    let tilted = recipe.watermark.tilted
+    if recipe.scheme == .tilted, tilted.candidates > 0, tilted.rule != DirectionRule() {
       console.note(
-        "warning: a key that is chosen among more than \(CarrierPlan.usualCandidates) directions "
-          + "(watermark.tilted.candidates) counts as chosen: only null models will be evidence for it"
-      )
+        "warning: a key whose directions are not chosen by the usual rule (watermark.tilted.candidates "
+          + "\(CarrierPlan.usualCandidates), reach \(DirectionRule().reach)) counts as chosen: only null "
+          + "models will be evidence for it")
     }
     if options.dryRun {
       try WatermarkDryRun(job: self, task: task, key: key, console: console).report()
@@ -110,9 +111,9 @@ struct WatermarkEmbedJob: RecipeJob {
     released.codeVersion = ToolVersion.current
     try released.write(to: folder.file("model.h5"), overwrite: true)
 
-    let values = Metric.all.compactMap { definition in
-      trainer.history.last(definition, stage: HostTrainer.stage).map { value in
-        MetricValue(definition, value, count: count(definition, task, key))
+    let values = try Metric.all.compactMap { definition in
+      try trainer.history.last(definition, stage: HostTrainer.stage).map { value in
+        MetricValue(definition, value, count: try count(definition, task, key))
       }
     }
     var result = ResultObject(command: command)
@@ -146,11 +147,13 @@ struct WatermarkEmbedJob: RecipeJob {
 
   private func count(
     _ definition: MetricDefinition, _ task: WatermarkTask, _ key: WatermarkKey
-  ) -> Int {
+  ) throws -> Int {
     switch definition {
     case Metric.cleanAccuracy: task.data.evaluator.test?.count ?? 0
-    case Metric.carrierAccuracy: key.mark.carriers?.count ?? 0
-    case Metric.bitAccuracy: key.mark.bits?.bits ?? 0
+    case Metric.carrierAccuracy, Metric.bitAccuracy, Metric.signalPowerRatio:
+      try key.score(
+        normalization: task.data.normalization, access: .labels, probe: task.data.train
+      ).count
     default: task.data.train.count
     }
   }

@@ -95,7 +95,7 @@ struct WatermarkQueriesJob {
     // Last: where it is, all pictures are.
     let file = out + "/queries.h5"
     try DataBundle(train: queries, test: nil, kind: .hdf5, path: file, indexSets: [:])
-      .write(to: file, overwrite: options.force)
+      .write(to: file, overwrite: options.force, isPrivate: true)
     outputs["queries"] = .string(file)
     return outputs
   }
@@ -105,6 +105,7 @@ struct WatermarkQueriesJob {
   private func writePictures(_ queries: ImageDataset, to folder: String, undo: () -> Void) throws {
     Interruption.install(.finishStep)
     try OutputFile.makeFolder(folder)
+    try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: folder)
     for index in 0..<queries.count {
       if Interruption.isRequested {
         console.clearProgress()

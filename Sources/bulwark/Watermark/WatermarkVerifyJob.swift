@@ -25,10 +25,11 @@ struct WatermarkVerifyJob: RecipeJob {
     let (key, published, opened) = try openedKey()
     let task = try WatermarkTask(recipe, skipBad: options.skipBad, console: console)
     try key.check(task.data.train)
-    if key.choosesBeyondOthers {
+    if key.choosesByOwnRule {
       console.note(
-        "note: the owner chose among more directions than every owner looks at "
-          + "(\(CarrierPlan.usualCandidates)), so the key counts as chosen")
+        "note: the owner chose directions by a rule of his own, not the usual one "
+          + "(\(CarrierPlan.usualCandidates) candidates, reach \(DirectionRule().reach)), so the key "
+          + "counts as chosen")
     } else if try !key.isDrawn(from: task.data.train) {
       console.note(
         "note: the key was made for other training data, so its images cannot be drawn again and "
@@ -95,6 +96,12 @@ struct WatermarkVerifyJob: RecipeJob {
       guard try released.modelDigest().description == key.modelDigest else {
         throw WatermarkError.mismatch("\(recipe.released) is not the model that it was sealed to")
       }
+      // Weights do not load into another network than theirs.
+      let architecture = try ImageClassifier.restored(from: released).architecture
+      if let stated = key.facts.architecture, stated != architecture {
+        throw WatermarkError.mismatch(
+          "it states a \(stated.spoken), \(recipe.released) is a \(architecture.spoken)")
+      }
       opened.append("released model")
     }
     return (key, published, opened)
@@ -116,6 +123,11 @@ struct WatermarkVerifyJob: RecipeJob {
     var warnings = report.warnings
     if let name = key.facts.published {
       warnings.append(WatermarkEmbedRecipe.warning(published: name))
+    }
+    if key.choosesDirections, recipe.released.isEmpty {
+      warnings.append(
+        "foreign keys are chosen by a network like the owner's, whose size only the key file tells; "
+          + "--released has it checked")
     }
     if let own = key.facts.training, own != recipe.nulls.training {
       warnings.append(

@@ -12,12 +12,17 @@ public struct StressStore: Sendable {
   /// Such a folder of an earlier run, only read: its surrogates are measured again instead of made again. nil for
   /// none.
   public let earlier: String?
+  /// Whether nobody but the owner may read the rows (mode 0600): settings of attacks can tell a key's class.
+  public let isPrivate: Bool
 
   /// Keeps everything below `folder`, which must exist, and takes surrogates from `earlier`, too.
-  public init(folder: String, keepsSurrogates: Bool = false, earlier: String? = nil) {
+  public init(
+    folder: String, keepsSurrogates: Bool = false, earlier: String? = nil, isPrivate: Bool = false
+  ) {
     self.folder = folder
     self.keepsSurrogates = keepsSurrogates
     self.earlier = earlier
+    self.isPrivate = isPrivate
   }
 
   /// How a surrogate was made: what must be equal for it to count, and the seconds it took.
@@ -112,6 +117,6 @@ public struct StressStore: Sendable {
 
   private func write(_ value: some Encodable, to path: String) throws {
     let text = try JSONValue.text(of: value) + "\n"
-    try AtomicFile.write(Data(text.utf8), to: path, overwrite: true)
+    try AtomicFile.write(Data(text.utf8), to: path, overwrite: true, isPrivate: isPrivate)
   }
 }

@@ -192,8 +192,10 @@ public struct StressSuite {
     return (surrogate, seconds())
   }
 
-  /// To be raised with every change after which equal attacks give other numbers.
+  /// To be raised with every change after which equal attacks make other surrogates.
   private static let revision = 3
+  /// To be raised with every change after which equal surrogates are measured otherwise. 2: every carrier counts once.
+  private static let measuring = 2
 
   /// Whether the store holds the surrogate of an attack, so that it need not be made.
   ///
@@ -238,7 +240,7 @@ public struct StressSuite {
   /// What must be equal for a kept row to count.
   private func identity(_ origin: JSONValue, _ data: TrainingData) throws -> String {
     let parts: JSONValue = [
-      "origin": origin, "test": .string(try data.evaluator.test?.fingerprint ?? ""),
+      "origin": origin, "measuring": .int(Self.measuring), "test": .string(try data.evaluator.test?.fingerprint ?? ""),
       "margin": .double(margin),
       "marks": .array(
         marks.map { .string("\($0.role.rawValue):\($0.name):\($0.score.name):\($0.contents)") }),
