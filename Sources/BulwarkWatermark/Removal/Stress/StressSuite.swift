@@ -240,7 +240,8 @@ public struct StressSuite {
   /// What must be equal for a kept row to count.
   private func identity(_ origin: JSONValue, _ data: TrainingData) throws -> String {
     let parts: JSONValue = [
-      "origin": origin, "measuring": .int(Self.measuring), "test": .string(try data.evaluator.test?.fingerprint ?? ""),
+      "origin": origin, "measuring": .int(Self.measuring),
+      "test": .string(try data.evaluator.test?.fingerprint ?? ""),
       "margin": .double(margin),
       "marks": .array(
         marks.map { .string("\($0.role.rawValue):\($0.name):\($0.score.name):\($0.contents)") }),
