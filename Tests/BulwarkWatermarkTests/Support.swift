@@ -56,12 +56,12 @@ struct TinyTask {
 
   func trainer(
     _ scheme: WatermarkScheme, _ options: WatermarkOptions, epochs: Int = 8, index: Int = 0,
-    session: TrainingSession? = nil
+    session: TrainingSession? = nil, start: ImageClassifier? = nil
   ) throws -> HostTrainer {
     try HostTrainer(
       architecture, key: key(scheme, options, index: index), data: data, options: options,
       training: training(epochs: epochs), augmentation: augmentation,
-      session: session ?? TrainingSession(seed: 5))
+      session: session ?? TrainingSession(seed: 5), start: start)
   }
 
   /// A model without any mark.

@@ -6,7 +6,7 @@ import BulwarkTraining
 /// Bulwark's own scheme: answers to ordinary images lean towards a label the further an image lies along a
 /// secret direction of coarse shading.
 ///
-/// 1. A *reference*, an unmarked network of the host's architecture, is trained on the task.
+/// 1. A *reference*, an unmarked network of the host's architecture, is trained on the task, or given.
 /// 2. With it the key's directions are chosen among the secret's candidates (`DirectionChoice`).
 /// 3. The host starts with its weights. With its logits g(x), the place t_i(x) of an image along the i-th
 ///    direction and that direction's label c_i, the host is distilled from g with
@@ -40,7 +40,7 @@ final class Tilted: WatermarkProcedure {
   /// Made when the key is whole.
   private var feed: CarrierFeed?
   private let reference: ImageClassifier
-  /// The reference in training; nil once that is over.
+  /// The reference in training; nil once that is over, and for one that was given.
   private(set) var companion: Companion?
   /// Measured at the first step, when the reference is trained.
   private var tilt: AnswerTilt?
@@ -53,23 +53,27 @@ final class Tilted: WatermarkProcedure {
     reference = try context.model.architecture.build(
       key: context.session.key.stream("reference/weights"), device: context.session.device)
     try reference.state.setTrainable(false)
-    companion = CompanionTrainer(context: context).companion(reference, stage: Self.stage)
+    if let start = context.start {
+      try reference.state.load(start.state.snapshot())
+    } else {
+      companion = CompanionTrainer(context: context).companion(reference, stage: Self.stage)
+    }
   }
 
   var pace: HostPace { HostPace(length: options.leaningLength, rate: options.leaningRate) }
 
   func prepare(_ snapshot: () throws -> Checkpoint) throws {
-    guard let companion else { return }
-    try reference.state.setTrainable(true)
-    let trainer = CompanionTrainer(context: context, share: options.referenceLength)
-    try trainer.train(companion, snapshot: snapshot) { pass in
-      try context.logits(reference, pass.images, .training)
-        .crossEntropy(pass.labels, labelSmoothing: context.training.labelSmoothing)
+    if let companion {
+      try reference.state.setTrainable(true)
+      let trainer = CompanionTrainer(context: context, share: options.referenceLength)
+      try trainer.train(companion, snapshot: snapshot) { pass in
+        try context.logits(reference, pass.images, .training)
+          .crossEntropy(pass.labels, labelSmoothing: context.training.labelSmoothing)
+      }
+      try reference.state.setTrainable(false)
+      try context.model.state.load(reference.state.snapshot())
+      self.companion = nil
     }
-    try reference.state.setTrainable(false)
-    try context.model.state.load(
-      reference.state.snapshot().map { (name: $0.name, tensor: $0.tensor) })
-    self.companion = nil
     referenceAccuracy = try context.data.evaluator.measure(reference, session: context.session)
       .first { $0.definition == Metric.cleanAccuracy }?.value
     try choose()

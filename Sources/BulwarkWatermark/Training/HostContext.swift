@@ -14,6 +14,8 @@ struct HostContext {
   /// Steps of one epoch of the host.
   let stepsPerEpoch: Int
   let session: TrainingSession
+  /// A trained model that the host starts from; nil for fresh weights.
+  var start: ImageClassifier?
   /// Positions of the training images that networks learn under their own labels; nil for all.
   var members: [Int]?
 

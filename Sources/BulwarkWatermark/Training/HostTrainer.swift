@@ -21,6 +21,8 @@ public final class HostTrainer {
   private let procedure: any WatermarkProcedure
   private let optimizer: SGD
   private var walk: BatchWalk
+  /// Of the model that the host starts from; nil for fresh weights.
+  private let startDigest: String?
   private var lossSum = 0.0
   private var isPrepared = false
   /// Whether the trained model has been measured: then the run is over.
@@ -42,14 +44,19 @@ public final class HostTrainer {
   ///   - training: of the host.
   ///   - augmentation: random views of task images, with normalization.
   ///   - session: device, precision, random key, events, checkpoints.
-  /// - Throws: `WatermarkError`; `TensorError`.
+  ///   - start: a trained model of this architecture, whose weights the host starts with, and which is `tilted`'s
+  ///     reference; never changed. nil starts with fresh weights.
+  /// - Throws: `WatermarkError`; `StateMismatch` for a start of another architecture; `TensorError`.
   public init(
     _ architecture: Architecture, key: WatermarkKey, data: TrainingData, options: WatermarkOptions,
-    training: SupervisedOptions, augmentation: AugmentationPipeline, session: TrainingSession
+    training: SupervisedOptions, augmentation: AugmentationPipeline, session: TrainingSession,
+    start: ImageClassifier? = nil
   ) throws {
     try options.validate(key.mark.scheme)
     try key.check(data.train)
     model = try architecture.build(key: session.key.stream("weights"), device: session.device)
+    if let start { try model.state.load(start.state.snapshot()) }
+    startDigest = try start?.weightDigest()
     self.options = options
     // Images that become carriers under a wrong label are not trained with under the right one.
     let relabeled = key.mark.carriers?.family == .relabeled ? key.material?.positions : nil
@@ -60,7 +67,7 @@ public final class HostTrainer {
       key: session.key.stream("supervised/order"))
     context = HostContext(
       model: model, data: data, key: key, training: training, augmentation: augmentation,
-      stepsPerEpoch: walk.stepsPerEpoch, session: session, members: members)
+      stepsPerEpoch: walk.stepsPerEpoch, session: session, start: start, members: members)
     procedure = try options.procedure(context)
     optimizer = SGD(
       model.state.parameters, learningRate: training.learningRate, momentum: training.momentum,
@@ -188,10 +195,12 @@ public final class HostTrainer {
     // What is chosen in the run is no setting of it.
     var mark = key.mark
     mark.carriers = mark.carriers?.choosing(nil)
-    return [
+    var parts: [String: JSONValue] = [
       "training": try JSONValue(encoding: training), "options": try JSONValue(encoding: options),
       "mark": try JSONValue(encoding: mark), "secret": .string(secret.description),
     ]
+    if let startDigest { parts["starting model"] = .string(startDigest) }
+    return .object(parts)
   }
 
   /// Goes back to where a checkpoint of the same run was written.
@@ -202,7 +211,7 @@ public final class HostTrainer {
       throw CheckpointUseError.otherRun("its seed is \(checkpoint.progress.seed)")
     }
     let (own, other) = (try identity(), checkpoint.optimizer?.settings)
-    for name in ["training", "options", "mark", "secret"] where own[name] != other?[name] {
+    for name in ["training", "options", "mark", "secret", "starting model"] where own[name] != other?[name] {
       throw CheckpointUseError.otherRun("its \(name == "secret" ? "key" : name) differs")
     }
     guard try checkpoint.fingerprints["train"] == data.train.fingerprint else {

@@ -6,7 +6,7 @@ import BulwarkWatermark
 struct WatermarkEmbedCommand: ToolCommand {
   static let configuration = CommandConfiguration(
     commandName: "embed",
-    abstract: "Train a model that carries an ownership watermark.",
+    abstract: "Put an ownership watermark into a model, a new one or one that is trained already.",
     discussion: """
       Writes to --out: model.h5, which may be released and holds nothing but the commitment; key.json \
       (readable by its owner alone), training.h5 and result.json, which must stay secret. Publish the \
@@ -25,6 +25,9 @@ struct WatermarkEmbedCommand: ToolCommand {
 
   @Option(help: "The watermark scheme; default: tilted.")
   var scheme: WatermarkScheme?
+
+  @Option(help: "A trained model to be marked; default: one is trained from fresh weights.")
+  var checkpoint: String?
 
   @Option(help: "Name of the owner; part of the commitment.")
   var owner: String?
@@ -48,6 +51,7 @@ struct WatermarkEmbedCommand: ToolCommand {
       if let dataKind { recipe.data.kind = dataKind.rawValue }
       if let limit { recipe.data.limit = limit }
       if let scheme { recipe.scheme = scheme }
+      if let checkpoint { recipe.checkpoint = checkpoint }
       if let owner { recipe.owner = owner }
       if let epochs { recipe.training.epochs = epochs }
     }

@@ -35,7 +35,7 @@ struct WatermarkDryRun {
   private var companion: String? {
     switch recipe.scheme {
     case .ingrain: "ingrainer"
-    case .tilted: "reference"
+    case .tilted: task.start == nil ? "reference" : nil
     default: nil
     }
   }

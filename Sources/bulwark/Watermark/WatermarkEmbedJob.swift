@@ -25,7 +25,8 @@ struct WatermarkEmbedJob: RecipeJob {
     let task = try WatermarkTask(
       data: recipe.data, augmentation: recipe.augmentation, device: recipe.device,
       threads: recipe.threads, precision: recipe.precision, interval: recipe.checkpointInterval,
-      skipBad: options.skipBad, console: console)
+      checkpoint: recipe.checkpoint, skipBad: options.skipBad, console: console)
+    try check(task)
     let key = try key(task, folder)
     if let name = recipe.publishedSecret {
       console.note("warning: " + WatermarkEmbedRecipe.warning(published: name))
@@ -52,9 +53,30 @@ struct WatermarkEmbedJob: RecipeJob {
   }
 
   func architecture(_ task: WatermarkTask) -> Architecture {
+    task.start?.model.architecture ?? stated(task)
+  }
+
+  /// The network of the recipe's settings.
+  private func stated(_ task: WatermarkTask) -> Architecture {
     Architecture(
       recipe.model.family, stem: recipe.model.stem, width: recipe.model.width,
       classes: task.data.train.classCount, channels: task.data.train.channels)
+  }
+
+  /// Settings of a network must be those of the model that is given, and that model should know the images.
+  private func check(_ task: WatermarkTask) throws {
+    guard let start = task.start else { return }
+    let found = start.model.architecture
+    guard recipe.model == TrainRecipe.ModelSettings() || stated(task) == found else {
+      throw ToolError.usage(
+        "Settings under model have no effect: \(recipe.checkpoint) is a \(found.spoken).",
+        remedy: "Leave them out, or train from fresh weights without a checkpoint.")
+    }
+    if let known = start.checkpoint.fingerprints["train"],
+      try known != task.data.train.fingerprint
+    {
+      console.note("note: \(recipe.checkpoint) was trained on other images than these")
+    }
   }
 
   func trainer(
@@ -63,7 +85,8 @@ struct WatermarkEmbedJob: RecipeJob {
   ) throws -> HostTrainer {
     try HostTrainer(
       architecture(task), key: key, data: task.data, options: options ?? recipe.watermark,
-      training: recipe.training, augmentation: task.augmentation, session: session)
+      training: recipe.training, augmentation: task.augmentation, session: session,
+      start: task.start?.model)
   }
 
   private func train(_ task: WatermarkTask, _ key: WatermarkKey, _ folder: RunFolder) throws
@@ -119,6 +142,7 @@ struct WatermarkEmbedJob: RecipeJob {
     var result = ResultObject(command: command)
     result.recipe = resolved.digest
     result.inputs = try task.bundle.inputs
+    if let start = task.start { result.inputs.merge(try start.inputs()) { $1 } }
     result.outputs = [
       "model": .string(folder.file("model.h5")), "key": .string(folder.file("key.json")),
       "training": .string(folder.file("training.h5")), "recipe": .string(folder.recipe),

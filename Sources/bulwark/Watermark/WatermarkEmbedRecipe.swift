@@ -21,8 +21,11 @@ struct WatermarkEmbedRecipe: SeededRecipe, Equatable {
   var checkpointInterval = 60.0
   /// Where the images come from.
   var data = TrainRecipe.DataSettings()
-  /// The network.
+  /// The network; that of `checkpoint` where there is one.
   var model = TrainRecipe.ModelSettings()
+  /// A trained model of these classes that is to be marked: the host starts with its weights, and it is `tilted`'s
+  /// unmarked reference. Empty trains from fresh weights.
+  var checkpoint = ""
   /// Random views of task images; carriers are never changed.
   var augmentation = TrainRecipe.AugmentationSettings()
   /// The watermark.

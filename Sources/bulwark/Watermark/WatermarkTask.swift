@@ -11,20 +11,24 @@ struct WatermarkTask {
   let bundle: DataBundle
   let data: TrainingData
   let augmentation: AugmentationPipeline
+  /// The trained model that is to be marked; nil where none is given.
+  let start: LoadedModel?
   private let precision: Precision
   private let interval: Double
 
-  /// Reads the images and finds the device.
+  /// Reads the images and finds the device; with a `checkpoint` its model, whose pixels are normalized as it wants them.
   init(
     data settings: TrainRecipe.DataSettings, augmentation views: TrainRecipe.AugmentationSettings,
-    device name: String, threads: Int, precision: Precision, interval: Double, skipBad: Bool,
-    console: Console
+    device name: String, threads: Int, precision: Precision, interval: Double,
+    checkpoint: String = "", skipBad: Bool, console: Console
   ) throws {
     let runtime = try Runtime.shared()
     if threads > 0 { try runtime.setThreadCount(threads) }
     device = try Device(parsing: name)
     bundle = try console.load(settings.path, options: settings.loadOptions(skipBad: skipBad))
-    let normalize = try bundle.train.normalization()
+    start = checkpoint.isEmpty ? nil : try LoadedModel(checkpoint, device: device)
+    try start?.check(bundle.train, path: settings.path)
+    let normalize = try start?.normalization ?? bundle.train.normalization()
     data = TrainingData(
       train: bundle.train,
       evaluator: Evaluator(test: bundle.test, triggered: nil, normalization: normalize))
