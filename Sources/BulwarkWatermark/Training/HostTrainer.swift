@@ -211,7 +211,8 @@ public final class HostTrainer {
       throw CheckpointUseError.otherRun("its seed is \(checkpoint.progress.seed)")
     }
     let (own, other) = (try identity(), checkpoint.optimizer?.settings)
-    for name in ["training", "options", "mark", "secret", "starting model"] where own[name] != other?[name] {
+    for name in ["training", "options", "mark", "secret", "starting model"]
+    where own[name] != other?[name] {
       throw CheckpointUseError.otherRun("its \(name == "secret" ? "key" : name) differs")
     }
     guard try checkpoint.fingerprints["train"] == data.train.fingerprint else {
