@@ -38,7 +38,8 @@ public struct WatermarkKey: Sendable, Codable {
     /// Day and time in the owner's words, ISO 8601. The commitment keeps them from being changed later;
     /// that they are true only a trusted time stamp of the commitment shows.
     public var created: String
-    /// How the marked model was trained, for comparison with null models; nil before it is.
+    /// How the marked model was trained, for comparison with null models; nil before it is, and for a model that was
+    /// trained already when it was marked.
     public var training: SupervisedOptions?
     /// Network of the marked model; nil before it is trained. A network like it chooses for foreign keys.
     public var architecture: Architecture?

@@ -163,12 +163,13 @@ public final class HostTrainer {
     return checkpoint
   }
 
-  /// The key sealed to the model as it is now and to how it was trained.
+  /// The key sealed to the model as it is now and to how it was trained; how a model was trained that the host started
+  /// from, nobody knows.
   ///
   /// - Throws: `TensorError`.
   public func sealedKey() throws -> WatermarkKey {
     try key.sealed(
-      model.checkpoint(data: data).modelDigest(), training: training,
+      model.checkpoint(data: data).modelDigest(), training: startDigest == nil ? training : nil,
       architecture: model.architecture)
   }
 

@@ -24,6 +24,8 @@ struct StressRun {
   let means: String
   private var keys: StressKeys
   private let nullModels: [LoadedModel]
+  /// Of null models, which know the images and not the stolen model: that of `verify`.
+  private let nullNormalization: Normalize
   private let views: [AugmentationStep]
 
   var recipe: StressRecipe { resolved.recipe }
@@ -71,6 +73,7 @@ struct StressRun {
     let others = try StressRun.otherImages(
       recipe, without: [owner] + (bundle.test.map { [$0] } ?? []) + secret, skipBad, console)
     let otherImages = try others?.fingerprint ?? ""
+    nullNormalization = try owner.normalization()
     context = SHA256Digest(of: "\(resolved.digest) \(otherImages)").description
     views = StressRun.views(recipe, loaded.checkpoint, console)
     means = try SHA256Digest(
@@ -178,9 +181,12 @@ struct StressRun {
   /// trained again.
   private func population(_ architecture: Architecture) -> NullPopulation {
     NullPopulation(
-      architecture, data: TrainingData(train: bundle.train, evaluator: data.evaluator),
+      architecture,
+      data: TrainingData(
+        train: bundle.train,
+        evaluator: Evaluator(test: bundle.test, triggered: nil, normalization: nullNormalization)),
       training: recipe.nulls.training,
-      augmentation: AugmentationPipeline(views + [.normalize(loaded.normalization)]),
+      augmentation: AugmentationPipeline(views + [.normalize(nullNormalization)]),
       count: recipe.nulls.count, draw: recipe.nulls.draw, folder: recipe.cache)
   }
 
@@ -241,7 +247,7 @@ struct StressRun {
       let trained = recipe.nulls.count > 0 ? try population(models).models(session) : []
       let given = nullModels.filter { $0.model.architecture == models }
       let nulls =
-        trained.map { (model: $0, normalization: loaded.normalization) }
+        trained.map { (model: $0, normalization: nullNormalization) }
         + given.map { (model: $0.model, normalization: $0.normalization) }
       let scores = try keys.scores(nulls, session)
       return NullScores(

@@ -1,6 +1,7 @@
 import BulwarkNN
 import BulwarkStore
 import BulwarkTraining
+import BulwarkUnlearning
 import BulwarkWatermark
 import Foundation
 
@@ -22,11 +23,15 @@ struct WatermarkEmbedJob: RecipeJob {
       path: options.out ?? "runs/watermark-\(recipe.scheme.rawValue)-seed\(recipe.seed)",
       skipBad: options.skipBad)
     try folder.check(resolved.text, force: options.force, resume: options.resume)
+    let stale = ["training.h5", "model.h5", "result.json"].map(folder.file)
+    if !options.resume { try folder.refuseRemoved([recipe.checkpoint], among: stale) }
     let task = try WatermarkTask(
       data: recipe.data, augmentation: recipe.augmentation, device: recipe.device,
       threads: recipe.threads, precision: recipe.precision, interval: recipe.checkpointInterval,
       checkpoint: recipe.checkpoint, skipBad: options.skipBad, console: console)
     try check(task)
+    // Read now: the file may be gone when training ends.
+    let origin = try task.start?.inputs() ?? [:]
     let key = try key(task, folder)
     if let name = recipe.publishedSecret {
       console.note("warning: " + WatermarkEmbedRecipe.warning(published: name))
@@ -44,12 +49,11 @@ struct WatermarkEmbedJob: RecipeJob {
     }
     if !options.resume { try setAside(folder) }
     try folder.open(
-      resolved.text, resume: options.resume,
-      stale: ["training.h5", "model.h5", "result.json"].map(folder.file), isPrivate: true)
+      resolved.text, resume: options.resume, stale: stale, isPrivate: true)
     // Before the first step: a stopped run must go on with the same secret.
     try key.write(to: folder.file("key.json"), overwrite: true)
     let trainer = try train(task, key, folder)
-    try finish(task, trainer, folder)
+    try finish(task, trainer, folder, origin)
   }
 
   func architecture(_ task: WatermarkTask) -> Architecture {
@@ -63,7 +67,7 @@ struct WatermarkEmbedJob: RecipeJob {
       classes: task.data.train.classCount, channels: task.data.train.channels)
   }
 
-  /// Settings of a network must be those of the model that is given, and that model should know the images.
+  /// Settings of a network must be those of the model that is given, and embedding must not undo what was done to it.
   private func check(_ task: WatermarkTask) throws {
     guard let start = task.start else { return }
     let found = start.model.architecture
@@ -76,6 +80,17 @@ struct WatermarkEmbedJob: RecipeJob {
       try known != task.data.train.fingerprint
     {
       console.note("note: \(recipe.checkpoint) was trained on other images than these")
+    } else if try Unlearner.forgotten(by: start.checkpoint, of: task.data.train) != []
+      || start.checkpoint.indexSets["labeled_pool"] != nil
+    {
+      throw ToolError(
+        summary: "\(recipe.checkpoint) was unlearned or defended on these images, and embedding "
+          + "teaches all of their labels again.",
+        remedy: "Give --data without the images that were taken out.", category: .badData)
+    }
+    if start.checkpoint.watermarkCommitment != nil {
+      console.note(
+        "note: \(recipe.checkpoint) is marked already; the new mark comes beside the old one")
     }
   }
 
@@ -125,7 +140,10 @@ struct WatermarkEmbedJob: RecipeJob {
     return trainer
   }
 
-  private func finish(_ task: WatermarkTask, _ trainer: HostTrainer, _ folder: RunFolder) throws {
+  private func finish(
+    _ task: WatermarkTask, _ trainer: HostTrainer, _ folder: RunFolder,
+    _ origin: [String: JSONValue]
+  ) throws {
     let key = try trainer.sealedKey()
     guard let commitment = try key.commitment() else { preconditionFailure("the key is sealed") }
     try setAside(folder, unless: commitment)
@@ -142,7 +160,7 @@ struct WatermarkEmbedJob: RecipeJob {
     var result = ResultObject(command: command)
     result.recipe = resolved.digest
     result.inputs = try task.bundle.inputs
-    if let start = task.start { result.inputs.merge(try start.inputs()) { $1 } }
+    result.inputs.merge(origin) { $1 }
     result.outputs = [
       "model": .string(folder.file("model.h5")), "key": .string(folder.file("key.json")),
       "training": .string(folder.file("training.h5")), "recipe": .string(folder.recipe),

@@ -63,7 +63,7 @@ public struct StressStore: Sendable {
 
   /// Saves a running attack.
   func save(_ checkpoint: Checkpoint, of attack: String, identity: String, seconds: Double) throws {
-    try checkpoint.write(to: path(attack, "partial.h5"), overwrite: true)
+    try checkpoint.write(to: path(attack, "partial.h5"), overwrite: true, isPrivate: isPrivate)
     try write(Making(identity: identity, seconds: seconds), to: path(attack, "partial.json"))
   }
 
