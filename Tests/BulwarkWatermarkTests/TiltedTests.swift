@@ -199,18 +199,25 @@ struct TiltedTests {
     #expect(!moved.isEmpty && moved.allSatisfy { $0 < 1e-6 })
   }
 
-  @Test("Ordinary images teach the leaning answers and, for their share, the true labels")
-  func labelShare() throws {
+  /// The first step of a host: 32 ordinary images as they are.
+  private func ordinary() throws -> (WatermarkKey, HostContext, HostPass) {
     let task = try TinyTask.shared.get()
     let key = try task.key(.tilted, .small)
     let context = try context(task, key, augment: false)
     let images = try context.view(
       task.data.train.images.narrow(0, start: 0, length: 32), key: RandomKey(seed: 1))
     let labels = try Tensor(Array(task.data.train.labels.prefix(32)))
+    return (key, context, HostPass(images: images, labels: labels, step: 0, epoch: 0))
+  }
+
+  @Test("Ordinary images teach the leaning answers and, for their share, the true labels")
+  func labelShare() throws {
+    let (_, context, pass) = try ordinary()
+    let (images, labels) = (pass.images, pass.labels)
     func loss(_ share: Double) throws -> Double {
       let options = TiltedOptions(labelShare: share, carriersPerBatch: 0)
       return try Tilted(context, options)
-        .loss(HostPass(images: images, labels: labels, step: 0, epoch: 0)).item()
+        .loss(pass).item()
     }
     let trueLabels = try context.logits(context.model, images, .training).crossEntropy(labels)
       .item()
@@ -227,12 +234,8 @@ struct TiltedTests {
 
   @Test("Carriers are learned at the temperature of the answers, and every image counts alike")
   func carrierTemperature() throws {
-    let task = try TinyTask.shared.get()
-    let key = try task.key(.tilted, .small)
-    let context = try context(task, key, augment: false)
-    let images = try context.view(
-      task.data.train.images.narrow(0, start: 0, length: 32), key: RandomKey(seed: 1))
-    let labels = try Tensor(Array(task.data.train.labels.prefix(32)))
+    let (key, context, pass) = try ordinary()
+    let (images, labels) = (pass.images, pass.labels)
     let carriers = try context.feed(key).batch(step: 0, count: 8)
     let logits = try context.logits(
       context.model, Tensor.cat([images, carriers.images]), .training)
@@ -243,7 +246,7 @@ struct TiltedTests {
         .crossEntropy(carriers.labels).item()
       let loss = try Tilted(
         context, TiltedOptions(temperature: temperature, labelShare: 1, carriersPerBatch: 8)
-      ).loss(HostPass(images: images, labels: labels, step: 0, epoch: 0)).item()
+      ).loss(pass).item()
       #expect(abs(loss - (32 * ordinary + 8 * shown) / 40) < 1e-4 * loss)
     }
   }

@@ -84,13 +84,19 @@ struct WatermarkForgeryTests {
     }
   }
 
-  @Test("A released model of another network than the key states is refused")
-  func network() async throws {
+  /// A marked model of one epoch, in the folder that is returned.
+  private func marked() async throws -> (WatermarkFixture, String) {
     let fixture = try WatermarkFixture()
     let run = fixture.out("run")
     let embedded = try await fixture.tool(
       "watermark", "embed", "--recipe", fixture.recipe, "--epochs", "1", "--out", run, "--quiet")
     #expect(embedded.status == 0, "\(embedded.stderr)")
+    return (fixture, run)
+  }
+
+  @Test("A released model of another network than the key states is refused")
+  func network() async throws {
+    let (fixture, run) = try await marked()
     // A network like the stated one would choose for foreign keys, and a tiny one chooses badly.
     let honest = try WatermarkKey(reading: run + "/key.json")
     let digest = try #require(honest.modelDigest.flatMap(SHA256Digest.init(hexadecimal:)))
@@ -113,11 +119,7 @@ struct WatermarkForgeryTests {
 
   @Test("Who edits a key is not told the digest that the edited key needs")
   func digest() async throws {
-    let fixture = try WatermarkFixture()
-    let run = fixture.out("run")
-    let embedded = try await fixture.tool(
-      "watermark", "embed", "--recipe", fixture.recipe, "--epochs", "1", "--out", run, "--quiet")
-    #expect(embedded.status == 0, "\(embedded.stderr)")
+    let (fixture, run) = try await marked()
     let honest = try WatermarkKey(reading: run + "/key.json")
     var edited = honest
     edited.facts.created = "1999-12-31T00:00:00Z"
