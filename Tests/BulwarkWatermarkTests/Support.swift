@@ -43,7 +43,7 @@ struct TinyTask {
       scheme: scheme,
       carriers: scheme.hasCarriers ? options.carriers.resolved(scheme.ownFamily) : nil,
       bits: scheme == .uchida ? try options.uchida.place(in: architecture) : nil,
-      signal: scheme == .coswm ? options.coswm.signal : nil)
+      signal: scheme == .coswm ? options.coswm.keySignal : nil)
   }
 
   func key(_ scheme: WatermarkScheme, _ options: WatermarkOptions, index: Int = 0) throws

@@ -19,7 +19,8 @@ extension Metric {
   /// Strength of a cosine in soft answers.
   public static let signalPowerRatio = MetricDefinition(
     name: "signal_power_ratio", unit: "ratio", direction: .higher,
-    formula: "Lomb-Scargle power of the answers at the key's frequency / mean power at others",
+    formula:
+      "Lomb-Scargle power of the answers' ranks at the key's frequency / mean power at others",
     source: "Charette et al. 2022")
   /// Evidence by rank.
   public static let watermarkRankP = MetricDefinition(

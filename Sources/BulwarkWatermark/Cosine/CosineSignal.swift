@@ -7,11 +7,14 @@ public struct CosineSignal: Hashable, Sendable, Codable {
   public var frequency: Double
   /// Cells a side in which the secret projection is constant; 0 for one value a pixel, as in the paper.
   public var grid: Int
+  /// Amplitude with which the owner's server changes answers; nil where the network itself gives changed ones.
+  public var served: Double?
 
   /// A signal; 30 is the published frequency.
-  public init(frequency: Double = 30, grid: Int = 0) {
+  public init(frequency: Double = 30, grid: Int = 0, served: Double? = nil) {
     self.frequency = frequency
     self.grid = grid
+    self.served = served
   }
 
   /// The class whose probability carries a key's signal.

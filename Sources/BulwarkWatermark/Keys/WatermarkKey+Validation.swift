@@ -25,7 +25,10 @@ extension WatermarkKey {
       mark.bits.map { WatermarkKey.isReadable($0) } ?? true,
       "its bits are in a kernel that there cannot be")
     try require(
-      mark.signal.map { $0.frequency.isFinite && $0.frequency > 0 && (0...8192).contains($0.grid) }
+      mark.signal.map {
+        $0.frequency.isFinite && $0.frequency > 0 && (0...8192).contains($0.grid)
+          && $0.served.map { $0 > 0 && $0 <= 0.5 } ?? true
+      }
         ?? true, "its signal is none")
     try require(
       facts.architecture.map {

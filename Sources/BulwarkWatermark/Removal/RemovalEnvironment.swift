@@ -11,6 +11,8 @@ public struct RemovalEnvironment: Sendable {
   public private(set) var views: [AugmentationStep]
   /// Images of the same classes that the owner did not train on; nil where there are none.
   public let otherImages: ImageDataset?
+  /// What the owner's server does to answers before a thief gets them; nil where he asks the model itself.
+  public let server: CosineChange?
   /// The stolen model's answers, computed once and used by every attack.
   public let answers: TeacherAnswers
 
@@ -19,15 +21,17 @@ public struct RemovalEnvironment: Sendable {
   /// - Parameters:
   ///   - views: random views, without normalization.
   ///   - otherImages: disjoint from the owner's images (`ImageDataset.without(_:)`).
+  ///   - server: what changes answers on their way; nil for nothing.
   ///   - seed: of the fixed views in which the stolen model is asked.
   ///   - askedSample: images that it is asked about where only time is to be estimated
   ///     (`TeacherAnswers.omittedSeconds`); nil for all.
   public init(
-    views: [AugmentationStep] = [], otherImages: ImageDataset? = nil, seed: UInt64 = 0,
-    askedSample: Int? = nil
+    views: [AugmentationStep] = [], otherImages: ImageDataset? = nil,
+    server: CosineChange? = nil, seed: UInt64 = 0, askedSample: Int? = nil
   ) {
     self.views = views
     self.otherImages = otherImages
+    self.server = server
     answers = TeacherAnswers(
       key: RandomKey(seed: seed).stream("removal/views"), sampleSize: askedSample)
   }
@@ -73,7 +77,11 @@ public struct RemovalEnvironment: Sendable {
 
   /// Whatever of the environment decides an attack's result, for telling two runs apart.
   func identity(_ images: ImageDataset) throws -> JSONValue {
-    ["images": .string(try images.fingerprint), "views": try JSONValue(encoding: views)]
+    var parts: [String: JSONValue] = [
+      "images": .string(try images.fingerprint), "views": try JSONValue(encoding: views),
+    ]
+    if let server { parts["server"] = .string(server.identity) }
+    return .object(parts)
   }
 }
 

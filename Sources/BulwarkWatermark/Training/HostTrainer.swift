@@ -135,7 +135,13 @@ public final class HostTrainer {
 
   private func measure() throws -> [MetricValue] {
     var values = try data.evaluator.measure(model, session: session)
-    let score = try key.score(normalization: data.normalization, access: .labels, probe: data.train)
+    var score = try key.score(normalization: data.normalization, access: .labels, probe: data.train)
+    if var served = score as? SignalScore {
+      // Its users get changed answers, whoever changes them.
+      served.server = try CosineChange(
+        servedBy: key, data.normalization, on: session.device)
+      score = served
+    }
     if let value = try score.score(model, session: session) {
       values.append(MetricValue(score.metric, value, count: score.count))
     }

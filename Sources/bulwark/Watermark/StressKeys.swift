@@ -119,6 +119,13 @@ struct StressKeys {
     sealedTo = nil
   }
 
+  /// What the owner's server does to answers; nil where there is none.
+  ///
+  /// - Throws: `TensorError`.
+  func server(_ normalization: Normalize, on device: Device) throws -> CosineChange? {
+    try file.flatMap { try CosineChange(servedBy: $0.key, normalization, on: device) }
+  }
+
   /// The owner's key where foreign keys must be chosen as it was; nil where there is nothing to choose.
   var chosenKey: WatermarkKey? { file.flatMap { $0.key.choosesDirections ? $0.key : nil } }
 

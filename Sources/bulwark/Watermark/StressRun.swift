@@ -76,11 +76,19 @@ struct StressRun {
     nullNormalization = try owner.normalization()
     context = SHA256Digest(of: "\(resolved.digest) \(otherImages)").description
     views = StressRun.views(recipe, loaded.checkpoint, console)
+    let server = try keys.server(loaded.normalization, on: device)
+    if server != nil {
+      console.note(
+        "note: a server changes this owner's answers; distillation asks it, all other attacks change the "
+          + "model, which carries no mark")
+    }
     means = try SHA256Digest(
       of: "\(otherImages) \(JSONValue.text(of: views)) \(JSONValue.text(of: loaded.normalization))"
+        + (server.map { " \($0.identity)" } ?? "")
     ).description
     let environment = RemovalEnvironment(
-      views: views, otherImages: others, seed: recipe.seed, askedSample: askedSample)
+      views: views, otherImages: others, server: server, seed: recipe.seed,
+      askedSample: askedSample)
     answers = environment.answers
     let counts = keys.carriers?.countsPerClass ?? [0]
     let markedClass = keys.markedClass ?? counts.indices.max { counts[$0] < counts[$1] } ?? 0

@@ -44,7 +44,7 @@ extension WatermarkEmbedJob {
       scheme: scheme,
       carriers: scheme.hasCarriers ? recipe.watermark.carriers.resolved(scheme.ownFamily) : nil,
       bits: scheme == .uchida ? try recipe.watermark.uchida.place(in: architecture(task)) : nil,
-      signal: scheme == .coswm ? recipe.watermark.coswm.signal : nil)
+      signal: scheme == .coswm ? recipe.watermark.coswm.keySignal : nil)
     return try WatermarkKey(
       secret: recipe.resolvedSecret() ?? .random(), owner: recipe.owner, mark: mark,
       train: task.data.train,

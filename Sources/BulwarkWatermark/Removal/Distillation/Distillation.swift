@@ -49,7 +49,8 @@ public struct Distillation: ResumableRemovalAttack, DescribedRemovalAttack {
       ? ""
       : "; all images shaded alike before the student sees them"
         + (options.askEvened ? "" : ", the teacher asked about them as they were")
-    return "fresh student (checked); teacher \(answers)\(shading)"
+    let server = environment.server == nil ? "" : "; its answers changed by the owner's server"
+    return "fresh student (checked); teacher \(answers)\(shading)\(server)"
   }
 
   /// Whether its images are other ones than the owner's.
@@ -141,7 +142,7 @@ private final class Teaching {
     tables = try (0..<(fixed == nil ? 1 : count)).map { view in
       try environment.answers.logits(
         of: teacher, digest: digest, on: images, in: fixed, view: view, normalization,
-        session: session
+        through: environment.server, session: session
       ).to(session.device)
     }
   }
@@ -160,7 +161,10 @@ private final class Teaching {
   func answers(_ step: SurrogateStep) throws -> Tensor {
     guard ask != .live else {
       return try withoutGradients {
-        try session.inPrecision { try teacher.logits(step.input, .evaluation) }.to(.float32)
+        let own = try session.inPrecision { try teacher.logits(step.input, .evaluation) }
+          .to(.float32)
+        guard let server = environment.server else { return own }
+        return try server.logits(own, wave: server.wave(step.input))
       }
     }
     let positions = try Tensor(step.indices).to(session.device)

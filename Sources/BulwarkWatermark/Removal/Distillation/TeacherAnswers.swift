@@ -47,19 +47,21 @@ public final class TeacherAnswers: Sendable {
   ///   - views: the fixed random views, or nil for the images as they are.
   ///   - view: which of them.
   ///   - normalization: how pixels become input.
+  ///   - server: what changes answers before the thief gets them; nil for nothing.
   ///   - session: device and precision.
-  /// - Returns: [N, classes], float32, CPU.
+  /// - Returns: [N, classes], float32, CPU; a server's are logarithms of probabilities.
   /// - Throws: `TensorError`.
   func logits(
     of teacher: ImageClassifier, digest: String, on images: ImageDataset, in views: FixedViews?,
-    view: Int, _ normalization: Normalize, session: TrainingSession
+    view: Int, _ normalization: Normalize, through server: CosineChange? = nil,
+    session: TrainingSession
   ) throws -> Tensor {
     let identity = JSONValue.array([
       .string(digest), .string(try images.fingerprint),
       try views.map { try JSONValue(encoding: $0.steps) } ?? .null, .int(views == nil ? 0 : view),
       .array(normalization.mean.map { .double(Double($0)) }),
       .array(normalization.deviation.map { .double(Double($0)) }),
-      .string(session.precision.rawValue),
+      .string(session.precision.rawValue), .string(server?.identity ?? ""),
     ])
     let name = try identity.text()
     if let known = state.withLock({ $0.logits[name] }) { return known }
@@ -67,12 +69,19 @@ public final class TeacherAnswers: Sendable {
     let asked = min(sampleSize ?? images.count, images.count)
     let sample = try asked < images.count ? images.subset(Array(0..<asked)) : images
     let begin = ContinuousClock.now
-    var answers = try teacher.logits(of: sample, normalization, session: session) { pixels, batch in
+    func input(_ pixels: Tensor, _ batch: Int) throws -> Tensor {
       guard let views else { return try normalization.prepare(pixels, on: session.device) }
       let start = 256 * batch
       return try views.input(
         pixels, indices: Array(start..<start + pixels.shape[0]), view: view, on: session.device)
     }
+    var waves: [Tensor] = []
+    var answers = try teacher.logits(of: sample, normalization, session: session) { pixels, batch in
+      let shown = try input(pixels, batch)
+      if let server { waves.append(try server.wave(shown).to(.cpu)) }
+      return shown
+    }
+    if let server { answers = try server.logits(answers, wave: Tensor.cat(waves)) }
     var omitted = 0.0
     if asked < images.count {
       let share = Double(images.count - asked) / Double(asked)
