@@ -63,6 +63,23 @@ import Testing
       ).score(trainer.model, session: TrainingSession(seed: 0)))
     #expect(answered > 2, "served \(answered)")
     #expect(own < answered / 2, "served \(answered), own \(own)")
+
+    // The suite reads the stolen model as its users do, through the server.
+    let (key, test) = (trainer.key, try #require(task.data.evaluator.test))
+    func untouched(_ server: CosineChange?) throws -> Double {
+      let mark = StressMark(
+        "own", role: .own,
+        score: try key.score(
+          normalization: task.data.normalization, access: .logits, probe: task.data.train),
+        contents: "key")
+      let report = try StressSuite(attacks: [], marks: [mark], server: server).run(
+        on: trainer.model, data: task.data, session: TrainingSession(seed: 0))
+      #expect(report.testImages == test.count)
+      return try #require(report.rows[0].readings[0].value)
+    }
+    let change = try CosineChange(servedBy: key, task.data.normalization, on: .cpu)
+    #expect(try abs(untouched(change) - answered) < 1e-6)
+    #expect(try abs(untouched(nil) - own) < 1e-6)
     let accuracy = try #require(values.first { $0.definition == Metric.cleanAccuracy }).value
     #expect(accuracy > 0.5)
   }

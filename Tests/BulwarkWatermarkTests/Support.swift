@@ -88,7 +88,8 @@ extension WatermarkOptions {
     options.ewe.cleanBatches = 2
     options.rehearsed.restartEpochs = 2
     options.rehearsed.examCarriers = 15
-    options.coswm.signal = CosineSignal(frequency: 3, grid: 2)
+    // What stolen weights show can only be in the network itself.
+    options.coswm = CosineOptions(signal: CosineSignal(frequency: 3, grid: 2), served: false)
     return options
   }
 }

@@ -58,7 +58,7 @@ public struct CosineChange: Sendable {
   /// - Parameter images: [B, C, H, W], float32, normalized, on the device.
   /// - Returns: [B, 1], float32.
   /// - Throws: `TensorError`.
-  func wave(_ images: Tensor) throws -> Tensor {
+  public func wave(_ images: Tensor) throws -> Tensor {
     let pixels = try range(images).contiguous().reshape([images.shape[0], -1])
     return try ((pixels * projection).sum([1], keep: true) * frequency).cos()
   }
@@ -70,7 +70,7 @@ public struct CosineChange: Sendable {
   ///   - wave: of their images.
   /// - Returns: [B, classes], float32; rows of sum 1.
   /// - Throws: `TensorError`.
-  func probabilities(_ answers: Tensor, wave: Tensor) throws -> Tensor {
+  public func probabilities(_ answers: Tensor, wave: Tensor) throws -> Tensor {
     let own = try isTarget.to(answers.device)
     let others = Double(max(1, own.shape[1] - 1))
     let added = try own * (wave + 1.0) + (1.0 - own) * ((1.0 - wave) / others)
@@ -84,7 +84,28 @@ public struct CosineChange: Sendable {
   ///   - wave: of their images, on the same device.
   /// - Returns: [B, classes], float32; probabilities below 1e-12 count as that.
   /// - Throws: `TensorError`.
-  func logits(_ logits: Tensor, wave: Tensor) throws -> Tensor {
+  public func logits(_ logits: Tensor, wave: Tensor) throws -> Tensor {
     try probabilities(logits.softmax(1), wave: wave).clamp(min: 1e-12).log()
+  }
+
+  /// The same for the answers to stored images.
+  ///
+  /// - Parameters:
+  ///   - logits: [N, classes], float32, on the CPU.
+  ///   - images: the N images.
+  ///   - normalization: of the model.
+  ///   - device: where the change is.
+  /// - Returns: [N, classes], float32, on the CPU.
+  /// - Throws: `TensorError`.
+  func logits(
+    _ logits: Tensor, of images: ImageDataset, _ normalization: Normalize, on device: Device
+  ) throws -> Tensor {
+    let block = 1024
+    let waves = try stride(from: 0, to: images.count, by: block).map { start in
+      let pixels = try images.images.narrow(
+        0, start: start, length: min(block, images.count - start))
+      return try wave(normalization.prepare(pixels, on: device)).to(.cpu)
+    }
+    return try self.logits(logits, wave: Tensor.cat(waves))
   }
 }

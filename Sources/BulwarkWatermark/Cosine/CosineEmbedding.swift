@@ -8,13 +8,13 @@ public struct CosineOptions: Hashable, Sendable, Codable {
   public var amplitude: Double
   /// Frequency and projection.
   public var signal: CosineSignal
-  /// Whether a server changes the answers, as in the paper, or else the network learns to give changed ones itself.
+  /// Whether a server changes the answers, as in the paper, or else the network learns to give changed ones itself,
+  /// without which nothing that is stolen as weights could be shown.
   public var served: Bool
 
-  /// The published values: ε 0.05, k 30 (vbdai/coswm, utils.py). Not published: that the network itself is marked,
-  /// without which nothing that is stolen as weights could be shown.
+  /// The published values: ε 0.05, k 30, a server (vbdai/coswm, utils.py).
   public init(
-    amplitude: Double = 0.05, signal: CosineSignal = CosineSignal(), served: Bool = false
+    amplitude: Double = 0.05, signal: CosineSignal = CosineSignal(), served: Bool = true
   ) {
     self.amplitude = amplitude
     self.signal = signal

@@ -219,8 +219,7 @@ public struct SignalScore: WatermarkScore {
     try withoutGradients {
       let logits = try suspect.logits(of: probe, normalization, session: session)
       guard let server else { return try value(logits) }
-      let images = try normalization.prepare(probe.images, on: session.device)
-      return try value(server.logits(logits, wave: server.wave(images).to(.cpu)))
+      return try value(server.logits(logits, of: probe, normalization, on: session.device))
     }
   }
 

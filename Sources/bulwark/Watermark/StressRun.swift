@@ -22,6 +22,8 @@ struct StressRun {
   let context: String
   /// Digest of what decides the surrogates beside the attacks' settings.
   let means: String
+  /// What the owner's server does to the stolen model's answers; nil where there is none.
+  private let server: CosineChange?
   private var keys: StressKeys
   private let nullModels: [LoadedModel]
   /// Of null models, which know the images and not the stolen model: that of `verify`.
@@ -77,6 +79,7 @@ struct StressRun {
     context = SHA256Digest(of: "\(resolved.digest) \(otherImages)").description
     views = StressRun.views(recipe, loaded.checkpoint, console)
     let server = try keys.server(loaded.normalization, on: device)
+    self.server = server
     if server != nil {
       console.note(
         "note: a server changes this owner's answers; distillation asks it, all other attacks change the "
@@ -120,7 +123,7 @@ struct StressRun {
   func suite(nulls: [NullScores]) throws -> StressSuite {
     try StressSuite(
       attacks: attacks, marks: keys.marks(loaded.normalization), margin: recipe.margin,
-      nulls: nulls, context: context, means: means)
+      nulls: nulls, context: context, means: means, server: server)
   }
 
   /// Makes foreign keys as the owner made his, where he chose directions and null models are to judge: one more

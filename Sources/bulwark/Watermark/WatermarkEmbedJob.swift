@@ -36,6 +36,11 @@ struct WatermarkEmbedJob: RecipeJob {
     if let name = recipe.publishedSecret {
       console.note("warning: " + WatermarkEmbedRecipe.warning(published: name))
     }
+    if key.mark.signal?.served != nil {
+      console.note(
+        "note: the network carries no mark: a server has to change its answers (CosineChange in the library), or "
+          + "set watermark.coswm.served=false")
+    }
     let tilted = recipe.watermark.tilted
     if recipe.scheme == .tilted, tilted.candidates > 0, tilted.rule != DirectionRule() {
       console.note(

@@ -24,6 +24,9 @@ public struct StressSuite {
   /// What decides the surrogates beside the settings of the attacks, by contents: views, other images. Kept
   /// surrogates of other means are not measured in the place of new ones.
   public let means: String
+  /// What the owner's server does to the stolen model's answers; nil where the mark is in the model. Surrogates answer
+  /// by themselves.
+  public let server: CosineChange?
 
   /// Describes a run.
   ///
@@ -37,9 +40,10 @@ public struct StressSuite {
   ///   - context: of settings, views and other images, for instance the digest of a recipe and the
   ///     fingerprint of the images.
   ///   - means: of views and other images.
+  ///   - server: through which the stolen model is read, and through which attacks that only ask it must ask it.
   public init(
     attacks: [any RemovalAttack], marks: [StressMark], margin: Double = 0.05,
-    nulls: [NullScores] = [], context: String = "", means: String = ""
+    nulls: [NullScores] = [], context: String = "", means: String = "", server: CosineChange? = nil
   ) {
     precondition(
       Set(attacks.map(\.name)).count == attacks.count, "attacks have names of their own")
@@ -49,6 +53,7 @@ public struct StressSuite {
     self.nulls = nulls
     self.context = context
     self.means = means
+    self.server = server
   }
 
   /// The architectures of a model and of what attacks make of it.
@@ -93,8 +98,9 @@ public struct StressSuite {
       test: test, normalization: data.normalization, marks: marks, nulls: nulls, margin: margin,
       session: session)
     var base = try meter.measure(
-      model, attack: StressReport.untouched, settings: .null, remark: "the model itself",
-      before: nil)
+      model, attack: StressReport.untouched, settings: .null,
+      remark: server == nil ? "the model itself" : "the model behind its owner's server",
+      before: nil, through: server)
     base.seed = session.seed
     finished(base, false)
     let digest = try model.weightDigest()
@@ -263,13 +269,14 @@ private struct Meter {
   let session: TrainingSession
 
   /// A row; `before` is the stolen model's, nil for that model itself. Whatever the model is asked about is
-  /// shown to it as `served` makes it. Time and seed are left at 0.
+  /// shown to it as `served` makes it, and what it answers is changed by `server`. Time and seed are left at 0.
   func measure(
     _ model: ImageClassifier, attack: String, settings: JSONValue, remark: String,
     before: StressReport.Row?,
-    served: @escaping (ImageDataset) throws -> ImageDataset = { $0 }
+    served: @escaping (ImageDataset) throws -> ImageDataset = { $0 },
+    through server: CosineChange? = nil
   ) throws -> StressReport.Row {
-    let logits = try model.logits(of: served(test), normalization, session: session)
+    let logits = try answers(model, to: served(test), through: server)
     guard try logits.isFinite().to(.float32).min().item() == 1 else {
       throw RemovalError.answersNotFinite(attack: attack)
     }
@@ -290,11 +297,20 @@ private struct Meter {
       accuracy: accuracy, accuracyChange: change, expectedAccuracy: expected,
       // Exactly the margin is allowed, also where 0.95 - 0.90 is a little more than 0.05.
       losesTooMuch: accuracy < expected - margin - 1e-9,
-      readings: try readings(model, attack: attack, served: served),
+      readings: try readings(model, attack: attack, served: served, through: server),
       counted: try own?.counted.flatMap { try value($0, of: model, served: served) },
       kinds: kinds.isEmpty ? nil : kinds,
       ownWithOriginalLastLayer: nil, classShares: shares,
       classPriorShift: changes[shifted], shiftedClass: shifted, seconds: 0, seed: 0)
+  }
+
+  /// Logits, or what a server makes of them, [N, classes], float32, on the CPU.
+  private func answers(
+    _ model: ImageClassifier, to images: ImageDataset, through server: CosineChange?
+  ) throws -> Tensor {
+    let logits = try model.logits(of: images, normalization, session: session)
+    guard let server else { return logits }
+    return try server.logits(logits, of: images, normalization, on: session.device)
   }
 
   /// What a smaller network cannot do even without an attack is no loss of the attack.
@@ -338,11 +354,17 @@ private struct Meter {
   /// Every key's statistic; the owner's with its rank among all others.
   private func readings(
     _ model: ImageClassifier, attack: String,
-    served: @escaping (ImageDataset) throws -> ImageDataset
+    served: @escaping (ImageDataset) throws -> ImageDataset, through server: CosineChange?
   ) throws -> [StressReport.Reading] {
     let values: [Double?]
     do {
-      values = try StressMark.values(marks, of: model, session: session, served: served)
+      values =
+        if let server {
+          try ScoreRow(asking: { try answers(model, to: served($0), through: server) }).values(
+            marks.compactMap { $0.score as? any WatermarkScore })
+        } else {
+          try StressMark.values(marks, of: model, session: session, served: served)
+        }
     } catch WatermarkError.notFinite {
       // Answers to carriers can overflow where those to clean images do not, and JSON has no such number.
       throw RemovalError.answersNotFinite(attack: attack)
