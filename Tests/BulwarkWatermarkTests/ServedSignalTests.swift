@@ -92,6 +92,25 @@ import Testing
     #expect(try CosineChange(servedBy: plain, task.data.normalization, on: .cpu) == nil)
     #expect(try JSONValue.text(of: served.mark).contains("\"served\":0.1"))
     #expect(try !JSONValue.text(of: plain.mark).contains("served"))
+    var other = Self.options
+    other.coswm.signal.frequency = 4
+    func identity(_ options: WatermarkOptions) throws -> String? {
+      try CosineChange(
+        servedBy: task.key(.coswm, options), task.data.normalization, on: .cpu)?.identity
+    }
+    #expect(try identity(Self.options) == identity(Self.options))
+    #expect(try identity(other) != identity(Self.options))
+
+    let folder = try TemporaryFolder()
+    let path = folder.file("key.json")
+    try served.write(to: path)
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    #expect(try WatermarkKey(reading: path).mark == served.mark)
+    for amplitude in ["0", "0.6", "-0.1"] {
+      try text.replacing("\"served\":0.1", with: "\"served\":\(amplitude)").write(
+        toFile: path, atomically: true, encoding: .utf8)
+      #expect(throws: WatermarkError.self, "\(amplitude)") { try WatermarkKey(reading: path) }
+    }
     let digest = SHA256Digest(of: "model")
     #expect(try served.sealed(digest).commitment() != plain.sealed(digest).commitment())
   }

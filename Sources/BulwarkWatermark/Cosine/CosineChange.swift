@@ -38,7 +38,11 @@ public struct CosineChange: Sendable {
     projection = try signal.projection(key.secret, shape: key.shape).to(device).reshape([1, -1])
     isTarget = try Tensor([signal.target(of: key)]).oneHot(key.classes).to(.float32).to(device)
     range = try PixelRange(normalization, on: device)
-    identity = SHA256Digest(of: key.secret.block("served answers")).description + " \(amplitude)"
+    identity =
+      SHA256Digest(
+        of: key.secret.block("served answers")
+          + Array("\(try JSONValue.text(of: signal)) \(amplitude)".utf8)
+      ).description
   }
 
   /// The change that the owner's server makes; nil for a key whose mark is in the network itself.
