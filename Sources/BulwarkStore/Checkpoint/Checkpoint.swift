@@ -56,6 +56,10 @@ public struct Checkpoint: Sendable {
       self.seed = seed
       self.key = key
     }
+
+    /// Whether a run was stopped here and goes on with `--resume`: finished runs say `done`, models that no run trains
+    /// any more say nothing.
+    public var isUnfinished: Bool { !["", "done"].contains(stage) }
   }
 
   /// Format name in the root attribute `format`.

@@ -39,7 +39,7 @@ struct EvaluateCommand: ToolCommand {
   func run() throws {
     let console = Console(output)
     let device = try compute.resolveDevice()
-    let loaded = try LoadedModel(checkpoint, device: device)
+    let loaded = try LoadedModel(checkpoint, device: device, console: console)
     let bundle = try console.load(data, options: dataOptions.loadOptions)
     let test = try bundle.test ?? honest(bundle)
     if bundle.test == nil { console.note("\(data) has no test part; measuring all of it") }

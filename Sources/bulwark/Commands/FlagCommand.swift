@@ -83,7 +83,7 @@ struct FlagCommand: ToolCommand {
       try dryRun ? OutputFile.check(file, force: force) : OutputFile.claim(file, force: force)
     }
     let device = try compute.resolveDevice()
-    let loaded = try checkpoint.map { try LoadedModel($0, device: device) }
+    let loaded = try checkpoint.map { try LoadedModel($0, device: device, console: console) }
     let bundle = try console.load(data, options: dataOptions.loadOptions)
     let train = bundle.train
     try loaded?.check(train, path: data)

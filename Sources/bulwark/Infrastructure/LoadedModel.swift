@@ -11,7 +11,14 @@ struct LoadedModel {
   let model: ImageClassifier
   let normalization: Normalize
 
-  init(_ path: String, device: Device) throws {
+  /// Reads a model.
+  ///
+  /// - Parameters:
+  ///   - path: of the checkpoint.
+  ///   - device: where the model is wanted.
+  ///   - console: is told where its training was stopped half way; nil for nobody.
+  /// - Throws: `StoreError`; `ToolError` for weights that do not fit their architecture.
+  init(_ path: String, device: Device, console: Console? = nil) throws {
     self.path = path
     checkpoint = try Checkpoint(reading: path)
     normalization = try checkpoint.inputNormalization()
@@ -21,6 +28,12 @@ struct LoadedModel {
       throw ToolError(
         summary: "\(path): \(mismatch.summary).", remedy: "Use the file as Bulwark wrote it.",
         category: .badData, causes: mismatch.causes)
+    }
+    let progress = checkpoint.progress
+    if progress.isUnfinished {
+      console?.note(
+        "note: the training in \(path) is not finished: stage \(progress.stage), step \(progress.step)"
+      )
     }
   }
 

@@ -35,7 +35,7 @@ struct UnlearnRun {
     let runtime = try Runtime.shared()
     if recipe.threads > 0 { try runtime.setThreadCount(recipe.threads) }
     device = try Device(parsing: recipe.device)
-    loaded = try LoadedModel(recipe.checkpoint, device: device)
+    loaded = try LoadedModel(recipe.checkpoint, device: device, console: console)
     originalDigest = try Checkpoint.inspectSummary(recipe.checkpoint, policy: .required).digest
     bundle = try console.load(
       recipe.data.path, options: recipe.data.loadOptions(skipBad: skipBad))

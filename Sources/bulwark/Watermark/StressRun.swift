@@ -50,7 +50,7 @@ struct StressRun {
     let runtime = try Runtime.shared()
     if recipe.threads > 0 { try runtime.setThreadCount(recipe.threads) }
     device = try Device(parsing: recipe.device)
-    let loaded = try LoadedModel(recipe.checkpoint, device: device)
+    let loaded = try LoadedModel(recipe.checkpoint, device: device, console: console)
     self.loaded = loaded
     bundle = try console.load(recipe.data.path, options: recipe.data.loadOptions(skipBad: skipBad))
     try loaded.check(bundle.train, path: recipe.data.path)

@@ -26,7 +26,7 @@ struct WatermarkTask {
     if threads > 0 { try runtime.setThreadCount(threads) }
     device = try Device(parsing: name)
     bundle = try console.load(settings.path, options: settings.loadOptions(skipBad: skipBad))
-    start = checkpoint.isEmpty ? nil : try LoadedModel(checkpoint, device: device)
+    start = checkpoint.isEmpty ? nil : try LoadedModel(checkpoint, device: device, console: console)
     try start?.check(bundle.train, path: settings.path)
     let normalize = try start?.normalization ?? bundle.train.normalization()
     data = TrainingData(
