@@ -62,26 +62,97 @@ import Testing
         normalization: task.data.normalization, access: .logits, probe: task.data.train
       ).score(trainer.model, session: TrainingSession(seed: 0)))
     #expect(answered > 2, "served \(answered)")
+    // A network that never heard of the key scores 0.2 to 2.
+    #expect(own < 1.5, "\(own)")
     #expect(own < answered / 2, "served \(answered), own \(own)")
 
     // The suite reads the stolen model as its users do, through the server.
     let (key, test) = (trainer.key, try #require(task.data.evaluator.test))
-    func untouched(_ server: CosineChange?) throws -> Double {
+    func stressed(_ server: CosineChange?) throws -> [StressReport.Row] {
       let mark = StressMark(
         "own", role: .own,
         score: try key.score(
           normalization: task.data.normalization, access: .logits, probe: task.data.train),
         contents: "key")
-      let report = try StressSuite(attacks: [], marks: [mark], server: server).run(
-        on: trainer.model, data: task.data, session: TrainingSession(seed: 0))
+      let nulls = NullScores(trainer.model.architecture, scores: [[0.5], [0.7]])
+      let environment = RemovalEnvironment(server: server)
+      let attacks = try ["permute", "distillation:epochs=1"].map {
+        try RemovalRegistry.standard.attack($0, environment: environment)
+      }
+      let report = try StressSuite(attacks: attacks, marks: [mark], nulls: [nulls], server: server)
+        .run(on: trainer.model, data: task.data, session: TrainingSession(seed: 0))
       #expect(report.testImages == test.count)
-      return try #require(report.rows[0].readings[0].value)
+      return report.rows
     }
     let change = try CosineChange(servedBy: key, task.data.normalization, on: .cpu)
-    #expect(try abs(untouched(change) - answered) < 1e-6)
-    #expect(try abs(untouched(nil) - own) < 1e-6)
-    let accuracy = try #require(values.first { $0.definition == Metric.cleanAccuracy }).value
-    #expect(accuracy > 0.5)
+    let (behind, plain) = (try stressed(change), try stressed(nil))
+    let readings = try (behind + plain).map { try #require($0.readings[0].value) }
+    #expect(abs(readings[0] - answered) < 1e-6)
+    #expect(abs(readings[3] - own) < 1e-6)
+    // Whoever has the weights has no server: nothing is changed, and nothing was there to be removed.
+    #expect(abs(readings[1] - own) < 1e-3)
+    #expect(behind[1].accuracyChange == 0 && behind[1].classPriorShift == 0)
+    #expect(behind[1].own?.pValue == nil && plain[1].own?.pValue != nil)
+    // Who asked is read as he is, and ranked.
+    #expect(behind[2].own?.pValue != nil && readings[2] != readings[5])
+    #expect(readings[2] < answered, "a surrogate answers by itself")
+  }
+
+  @Test("A chain's later links ask the thief's own model, which no server stands before")
+  func chain() throws {
+    let task = try TinyTask.shared.get()
+    let (_, change) = try served(task)
+    let teacher = try task.unmarked(seed: 4, epochs: 2)
+    func surrogate(_ text: String, _ server: CosineChange?) throws -> [[UInt8]] {
+      let attack = try RemovalRegistry.standard.attack(
+        text, environment: RemovalEnvironment(server: server))
+      let described = try #require(attack as? any DescribedRemovalAttack)
+      #expect(described.asksServer == (server != nil && text.hasPrefix("distillation")))
+      return try bytes(
+        attack.surrogate(of: teacher, data: task.data, session: TrainingSession(seed: 1)))
+    }
+    let late = "prune-0.1+distillation:epochs=1"
+    #expect(try surrogate(late, change) == surrogate(late, nil))
+    let early = "distillation:epochs=1+prune-0.1"
+    #expect(try surrogate(early, change) != surrogate(early, nil))
+  }
+
+  @Test(
+    "Recorded answers of the server show the mark; smooth labels, which would undo it, are refused")
+  func recorded() throws {
+    let task = try TinyTask.shared.get()
+    let (key, change) = try served(task)
+    let model = try task.unmarked(seed: 4, epochs: 6)
+    let session = try TrainingSession(seed: 0)
+    let sealed = key.sealed(SHA256Digest(of: "model"))
+    let queries = try QuerySet(
+      sealed, data: task.data, options: VerificationOptions(foreignKeys: 3, suspectKeys: 3)
+    ).images
+    let logits = try model.logits(of: queries, task.data.normalization, session: session)
+    let answers = try change.logits(logits, of: queries, task.data.normalization, on: .cpu)
+      .exp().floats()
+    let suspect = try ServedSuspect(
+      queries,
+      answers: ServedAnswers(
+        rows: stride(from: 0, to: answers.count, by: 10).map { Array(answers[$0..<$0 + 10]) },
+        hasProbabilities: true))
+    let probe = try #require(task.data.evaluator.test)
+    var score = try #require(
+      try key.score(normalization: task.data.normalization, access: .logits, probe: probe)
+        as? SignalScore)
+    let bare = try #require(try score.score(model, session: session))
+    score.server = change
+    let behind = try #require(try score.score(model, session: session))
+    let read = try #require(try ScoreRow(asking: suspect.answers(to:)).values([score])[0])
+    #expect(abs(read - behind) < 1e-3 && abs(read - bare) > 0.1, "\(read), \(behind), \(bare)")
+
+    var training = task.training(epochs: 1)
+    training.labelSmoothing = 0.1
+    #expect(throws: RecipeError.self) {
+      try HostTrainer(
+        task.architecture, key: key, data: task.data, options: Self.options, training: training,
+        augmentation: task.augmentation, session: TrainingSession(seed: 5))
+    }
   }
 
   @Test("A key says that its answers are served, and one without a server says nothing of it")

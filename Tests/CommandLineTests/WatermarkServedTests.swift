@@ -25,6 +25,14 @@ struct WatermarkServedTests {
     let key = String(decoding: try fixture.bytes(served + "/key.json"), as: UTF8.self)
     #expect(key.contains("\"served\""))
 
+    for (run, isTold) in [(served, true), (plain, false)] {
+      let verified = try await fixture.tool.start(
+        fixture.verify(key: run + "/key.json", suspect: run + "/model.h5", ["--out", run + "/v"])
+      ).outcome()
+      #expect(verified.status == 2, "\(verified.stderr)")
+      #expect(verified.stdout.contains("only what learned from the server's answers") == isTold)
+    }
+
     func stressed(_ key: String, _ name: String) async throws -> Tool.Outcome {
       let outcome = try await fixture.tool(
         "watermark", "stress", "--checkpoint", served + "/model.h5", "--key", key + "/key.json",

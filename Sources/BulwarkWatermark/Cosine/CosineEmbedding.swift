@@ -1,4 +1,5 @@
 import BulwarkNN
+import BulwarkStore
 import BulwarkTensor
 import BulwarkTraining
 
@@ -59,6 +60,10 @@ final class CosineEmbedding: WatermarkProcedure {
       throw WatermarkError.badKey("the key", reason: "it describes no signal")
     }
     isServed = signal.served != nil
+    try SettingCheck("training").require(
+      !isServed || context.training.labelSmoothing == 0, "label_smoothing",
+      "0 with watermark.coswm.served, since a network learns smooth labels through the change by undoing it",
+      context.training.labelSmoothing)
     change = try CosineChange(
       signal, amplitude: signal.served ?? options.amplitude, key: key, context.data.normalization,
       on: context.session.device)
@@ -73,6 +78,11 @@ final class CosineEmbedding: WatermarkProcedure {
     }
     let changed = try withoutGradients { try change.probabilities(labels, wave: wave) }
     return try SoftLoss.crossEntropy(changed, logits, temperature: 1)
+  }
+
+  var findings: [String: JSONValue] {
+    isServed
+      ? ["signal_power_ratio": "of the server's answers; clean_accuracy is the network's own"] : [:]
   }
 
   /// Labels as probabilities, [B, classes].

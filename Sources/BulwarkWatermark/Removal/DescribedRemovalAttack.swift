@@ -17,6 +17,10 @@ public protocol DescribedRemovalAttack: RemovalAttack {
   /// Whether no attack can work on its surrogate and no checkpoint hold it: it computes otherwise than its
   /// weights say.
   var endsChain: Bool { get }
+  /// Whether its surrogate learns from answers that the owner's server changed.
+  var asksServer: Bool { get }
+  /// The same attack on a model that no server stands before, as the later links of a chain find it.
+  var unserved: any RemovalAttack { get }
   /// Images as whoever serves the surrogate shows them to it.
   ///
   /// - Parameters:
@@ -42,6 +46,10 @@ extension DescribedRemovalAttack {
   public var resetsLastLayer: Bool { false }
   /// Others can follow.
   public var endsChain: Bool { false }
+  /// The model itself is worked on.
+  public var asksServer: Bool { false }
+  /// There is no difference.
+  public var unserved: any RemovalAttack { self }
   /// The bare network is served.
   public func served(_ images: ImageDataset, data: TrainingData) throws -> ImageDataset { images }
   /// The network is kept.

@@ -14,11 +14,13 @@ public struct RemovalChain: ResumableRemovalAttack, DescribedRemovalAttack {
   /// A chain.
   ///
   /// - Parameters:
-  ///   - links: the attacks in order, at least two.
+  ///   - links: the attacks in order, at least two; only the first can ask the owner's server.
   ///   - name: name in results; by default the links' names with `+` between them.
   public init(_ links: [any RemovalAttack], name: String? = nil) {
     precondition(links.count >= 2, "a chain has at least two links")
-    self.links = links
+    self.links =
+      links.prefix(1)
+      + links.dropFirst().map { ($0 as? any DescribedRemovalAttack)?.unserved ?? $0 }
     self.name = name ?? links.map(\.name).joined(separator: "+")
   }
 
@@ -44,6 +46,15 @@ public struct RemovalChain: ResumableRemovalAttack, DescribedRemovalAttack {
   /// Whether any link does.
   public var resetsLastLayer: Bool {
     links.contains { ($0 as? any DescribedRemovalAttack)?.resetsLastLayer == true }
+  }
+
+  /// Whether the first link does.
+  public var asksServer: Bool { (links.first as? any DescribedRemovalAttack)?.asksServer == true }
+
+  /// A chain whose links all find a model that no server stands before.
+  public var unserved: any RemovalAttack {
+    RemovalChain(
+      links.map { ($0 as? any DescribedRemovalAttack)?.unserved ?? $0 }, name: name)
   }
 
   /// Whether the last link does.

@@ -12,7 +12,7 @@ public struct RemovalEnvironment: Sendable {
   /// Images of the same classes that the owner did not train on; nil where there are none.
   public let otherImages: ImageDataset?
   /// What the owner's server does to answers before a thief gets them; nil where he asks the model itself.
-  public let server: CosineChange?
+  public private(set) var server: CosineChange?
   /// The stolen model's answers, computed once and used by every attack.
   public let answers: TeacherAnswers
 
@@ -40,6 +40,13 @@ public struct RemovalEnvironment: Sendable {
   func adding(_ step: AugmentationStep) -> RemovalEnvironment {
     var other = self
     other.views.append(step)
+    return other
+  }
+
+  /// The same means against a model that no server stands before.
+  func withoutServer() -> RemovalEnvironment {
+    var other = self
+    other.server = nil
     return other
   }
 

@@ -62,7 +62,7 @@ struct DataPoisonCommand: ToolCommand {
     try dryRun ? OutputFile.check(out, force: force) : OutputFile.claim(out, force: force)
     let device = try compute.options.resolveDevice()
     let bundle = try console.load(data, options: dataOptions.loadOptions)
-    let model = try attack.classifier.map { try LoadedModel($0, device: device) }
+    let model = try attack.classifier.map { try LoadedModel($0, device: device, console: console) }
     try model?.check(bundle.train, path: data)
     let classifier = model.map { $0.model.attackView($0.normalization) }
 

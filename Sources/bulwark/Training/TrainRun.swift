@@ -79,7 +79,7 @@ struct TrainRun {
     _ bundle: DataBundle, _ spec: AttackSpec, classifier path: String, device: Device,
     console: Console
   ) throws -> PoisonedDataset {
-    let model = try path.isEmpty ? nil : LoadedModel(path, device: device)
+    let model = try path.isEmpty ? nil : LoadedModel(path, device: device, console: console)
     try model?.check(bundle.train, path: bundle.path)
     return try Poisoner(spec).poison(
       bundle.train, classifier: model.map { $0.model.attackView($0.normalization) }, device: device

@@ -87,7 +87,6 @@ struct StressRun {
     }
     means = try SHA256Digest(
       of: "\(otherImages) \(JSONValue.text(of: views)) \(JSONValue.text(of: loaded.normalization))"
-        + (server.map { " \($0.identity)" } ?? "")
     ).description
     let environment = RemovalEnvironment(
       views: views, otherImages: others, server: server, seed: recipe.seed,
@@ -114,7 +113,9 @@ struct StressRun {
         console.note("note: \(recipe.key) is sealed to no model; its embedding is not finished")
       }
     }
-    let nulls = try recipe.nullModels.map { [device] in try LoadedModel($0, device: device) }
+    let nulls = try recipe.nullModels.map { [device, console] in
+      try LoadedModel($0, device: device, console: console)
+    }
     for null in nulls { try null.check(owner, path: recipe.data.path) }
     nullModels = nulls
   }

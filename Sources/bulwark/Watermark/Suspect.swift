@@ -16,8 +16,11 @@ struct Suspect {
   let report: (WatermarkVerifier) throws -> VerificationReport
 
   /// Reads a checkpoint and makes sure that it fits key and data.
-  init(atHand recipe: WatermarkVerifyRecipe, _ key: WatermarkKey, _ task: WatermarkTask) throws {
-    let loaded = try LoadedModel(recipe.suspect, device: task.device)
+  init(
+    atHand recipe: WatermarkVerifyRecipe, _ key: WatermarkKey, _ task: WatermarkTask,
+    console: Console
+  ) throws {
+    let loaded = try LoadedModel(recipe.suspect, device: task.device, console: console)
     try key.check(loaded.model)
     try loaded.check(task.data.train, path: recipe.data.path)
     architecture = loaded.model.architecture

@@ -40,7 +40,7 @@ struct WatermarkVerifyJob: RecipeJob {
     let suspect =
       try isServed
       ? Suspect(served: recipe, classNames: task.data.train.classNames)
-      : Suspect(atHand: recipe, key, task)
+      : Suspect(atHand: recipe, key, task, console: console)
     let sink = ProgressSink(console, run: "verify")
     let session = try task.session(
       seed: 0, events: sink, stopRequested: { Interruption.isRequested })
@@ -123,6 +123,11 @@ struct WatermarkVerifyJob: RecipeJob {
     var warnings = report.warnings
     if let name = key.facts.published {
       warnings.append(WatermarkEmbedRecipe.warning(published: name))
+    }
+    if key.mark.signal?.served != nil, !recipe.suspect.isEmpty {
+      warnings.append(
+        "a server changes the answers that this key marks: the owner's own network shows nothing, only what "
+          + "learned from the server's answers can")
     }
     if key.choosesDirections, recipe.released.isEmpty {
       warnings.append(

@@ -13,7 +13,7 @@ public struct Distillation: ResumableRemovalAttack, DescribedRemovalAttack {
   public let name: String
   /// Settings.
   public let options: DistillationOptions
-  private let environment: RemovalEnvironment
+  private var environment: RemovalEnvironment
 
   /// The attack with these settings.
   ///
@@ -51,6 +51,16 @@ public struct Distillation: ResumableRemovalAttack, DescribedRemovalAttack {
         + (options.askEvened ? "" : ", the teacher asked about them as they were")
     let server = environment.server == nil ? "" : "; its answers changed by the owner's server"
     return "fresh student (checked); teacher \(answers)\(shading)\(server)"
+  }
+
+  /// Where there is one.
+  public var asksServer: Bool { environment.server != nil }
+
+  /// The stolen model asked directly.
+  public var unserved: any RemovalAttack {
+    var other = self
+    other.environment = environment.withoutServer()
+    return other
   }
 
   /// Whether its images are other ones than the owner's.

@@ -94,7 +94,7 @@ public struct StressSuite {
     guard let test = data.evaluator.test else {
       throw RemovalError.images("without test images no accuracy can be measured")
     }
-    let meter = Meter(
+    let meter = StressMeter(
       test: test, normalization: data.normalization, marks: marks, nulls: nulls, margin: margin,
       session: session)
     var base = try meter.measure(
@@ -103,6 +103,12 @@ public struct StressSuite {
       before: nil, through: server)
     base.seed = session.seed
     finished(base, false)
+    // What is done to weights changes the model alone, which no server stands before.
+    let bare =
+      server == nil
+      ? base
+      : try meter.measure(
+        model, attack: StressReport.untouched, settings: .null, remark: "", before: nil)
     let digest = try model.weightDigest()
     var rows = [base]
     var failures: [StressReport.Failure] = []
@@ -117,7 +123,7 @@ public struct StressSuite {
       do {
         let row = try perform(
           attack, on: model, data: data, store: store, making: making, identity: identity,
-          meter: meter, base: base, session: session)
+          meter: meter, base: isServed(attack) ? base : bare, session: session)
         try store?.keep(row, identity: identity)
         rows.append(row)
         finished(row, false)
@@ -132,9 +138,15 @@ public struct StressSuite {
       modelDigest: digest, nulls: nulls)
   }
 
+  /// Whether an attack learns from answers that the owner's server changed.
+  private func isServed(_ attack: any RemovalAttack) -> Bool {
+    (attack as? any DescribedRemovalAttack)?.asksServer == true
+  }
+
   private func perform(
     _ attack: any RemovalAttack, on model: ImageClassifier, data: TrainingData,
-    store: StressStore?, making: String?, identity: String, meter: Meter, base: StressReport.Row,
+    store: StressStore?, making: String?, identity: String, meter: StressMeter,
+    base: StressReport.Row,
     session: TrainingSession
   ) throws -> StressReport.Row {
     let seed = session.key.stream("attack/\(attack.name)").value
@@ -153,9 +165,12 @@ public struct StressSuite {
       }
     }
     let served = { try described?.served($0, data: data) ?? $0 }
+    let isJudged = server == nil || isServed(attack)
     var row = try meter.measure(
       surrogate, attack: attack.name, settings: described?.settings ?? .null,
-      remark: described?.remark ?? "", before: base, served: served)
+      remark: [described?.remark ?? "", isJudged ? "" : "not judged, since weights carry no mark"]
+        .filter { !$0.isEmpty }.joined(separator: "; "), before: base, served: served,
+      isJudged: isJudged)
     if described?.resetsLastLayer == true {
       row.ownWithOriginalLastLayer = try meter.ownScore(
         surrogate, withLastLayerOf: model, served: served)
@@ -202,8 +217,9 @@ public struct StressSuite {
 
   /// To be raised with every change after which equal attacks make other surrogates.
   private static let revision = 3
-  /// To be raised with every change after which equal surrogates are measured otherwise. 2: every carrier counts once.
-  private static let measuring = 2
+  /// To be raised with every change after which equal surrogates are measured otherwise. 2: every carrier counts once;
+  /// 3: signals are read by ranks.
+  private static let measuring = 3
 
   /// Whether the store holds the surrogate of an attack, so that it need not be made.
   ///
@@ -234,6 +250,7 @@ public struct StressSuite {
       "seed": .unsigned(session.seed), "precision": .string(session.precision.rawValue),
       "means": .string(means), "revision": .int(Self.revision),
     ]
+    if let server { parts["server"] = .string(server.identity) }
     if session.device != .cpu { parts["device"] = .string(session.device.description) }
     return .object(parts)
   }
@@ -256,135 +273,5 @@ public struct StressSuite {
       "nulls": try JSONValue(encoding: nulls), "context": .string(context),
     ]
     return SHA256Digest(of: try parts.text()).description
-  }
-}
-
-/// Measures one surrogate.
-private struct Meter {
-  let test: ImageDataset
-  let normalization: Normalize
-  let marks: [StressMark]
-  let nulls: [NullScores]
-  let margin: Double
-  let session: TrainingSession
-
-  /// A row; `before` is the stolen model's, nil for that model itself. Whatever the model is asked about is
-  /// shown to it as `served` makes it, and what it answers is changed by `server`. Time and seed are left at 0.
-  func measure(
-    _ model: ImageClassifier, attack: String, settings: JSONValue, remark: String,
-    before: StressReport.Row?,
-    served: @escaping (ImageDataset) throws -> ImageDataset = { $0 },
-    through server: CosineChange? = nil
-  ) throws -> StressReport.Row {
-    let logits = try answers(model, to: served(test), through: server)
-    guard try logits.isFinite().to(.float32).min().item() == 1 else {
-      throw RemovalError.answersNotFinite(attack: attack)
-    }
-    let answers = try logits.argmax(1).integers()
-    var counts = [Int](repeating: 0, count: test.classCount)
-    for answer in answers { counts[answer] += 1 }
-    let shares = counts.map { Double($0) / Double(test.count) }
-    let accuracy =
-      Double(zip(answers, test.labels).count { $0 == $1 }) / Double(test.count)
-    let changes = zip(shares, before?.classShares ?? shares).map { abs($0 - $1) }
-    let shifted = changes.indices.max { changes[$0] < changes[$1] } ?? 0
-    let change = accuracy - (before?.accuracy ?? accuracy)
-    let expected = before.map { expectedAccuracy(of: model.architecture, stolen: $0) } ?? accuracy
-    let own = marks.first { $0.role == .own }
-    let kinds = try own?.kinds.compactMapValues { try value($0, of: model, served: served) } ?? [:]
-    return StressReport.Row(
-      attack: attack, settings: settings, remark: remark, architecture: model.architecture,
-      accuracy: accuracy, accuracyChange: change, expectedAccuracy: expected,
-      // Exactly the margin is allowed, also where 0.95 - 0.90 is a little more than 0.05.
-      losesTooMuch: accuracy < expected - margin - 1e-9,
-      readings: try readings(model, attack: attack, served: served, through: server),
-      counted: try own?.counted.flatMap { try value($0, of: model, served: served) },
-      kinds: kinds.isEmpty ? nil : kinds,
-      ownWithOriginalLastLayer: nil, classShares: shares,
-      classPriorShift: changes[shifted], shiftedClass: shifted, seconds: 0, seed: 0)
-  }
-
-  /// Logits, or what a server makes of them, [N, classes], float32, on the CPU.
-  private func answers(
-    _ model: ImageClassifier, to images: ImageDataset, through server: CosineChange?
-  ) throws -> Tensor {
-    let logits = try model.logits(of: images, normalization, session: session)
-    guard let server else { return logits }
-    return try server.logits(logits, of: images, normalization, on: session.device)
-  }
-
-  /// What a smaller network cannot do even without an attack is no loss of the attack.
-  private func expectedAccuracy(of architecture: Architecture, stolen: StressReport.Row) -> Double {
-    guard architecture != stolen.architecture,
-      let unmarked = nulls.first(where: { $0.surrogates == architecture })?.medianAccuracy
-    else { return stolen.accuracy }
-    return min(stolen.accuracy, unmarked)
-  }
-
-  /// The owner's hits, or statistic, on a surrogate under another model's last layer; nil where it does
-  /// not fit.
-  func ownScore(
-    _ surrogate: ImageClassifier, withLastLayerOf model: ImageClassifier,
-    served: @escaping (ImageDataset) throws -> ImageDataset
-  ) throws -> Double? {
-    guard surrogate.architecture == model.architecture,
-      let own = marks.first(where: { $0.role == .own })
-    else { return nil }
-    let mended = try surrogate.surrogateCopy(on: session.device)
-    try withoutGradients {
-      try mended.head.weight.copy(from: model.head.weight)
-      try mended.head.bias.copy(from: model.head.bias)
-    }
-    // Hits, as Adi et al. count them, where the mark has any.
-    return try value(own.counted ?? own.score, of: mended, served: served)
-      .flatMap { $0.isFinite ? $0 : nil }
-  }
-
-  /// One statistic.
-  private func value(
-    _ score: any OwnershipScore, of model: ImageClassifier,
-    served: @escaping (ImageDataset) throws -> ImageDataset
-  ) throws -> Double? {
-    guard let score = score as? any WatermarkScore else {
-      return try score.score(model, session: session)
-    }
-    return try ScoreRow(of: model, session: session, served: served).unchecked([score])[0]
-  }
-
-  /// Every key's statistic; the owner's with its rank among all others.
-  private func readings(
-    _ model: ImageClassifier, attack: String,
-    served: @escaping (ImageDataset) throws -> ImageDataset, through server: CosineChange?
-  ) throws -> [StressReport.Reading] {
-    let values: [Double?]
-    do {
-      values =
-        if let server {
-          try ScoreRow(asking: { try answers(model, to: served($0), through: server) }).values(
-            marks.compactMap { $0.score as? any WatermarkScore })
-        } else {
-          try StressMark.values(marks, of: model, session: session, served: served)
-        }
-    } catch WatermarkError.notFinite {
-      // Answers to carriers can overflow where those to clean images do not, and JSON has no such number.
-      throw RemovalError.answersNotFinite(attack: attack)
-    }
-    var readings = zip(marks, values).map {
-      StressReport.Reading(key: $0.name, role: $0.role, score: $0.score.name, value: $1)
-    }
-    guard let own = readings.firstIndex(where: { $0.role == .own }),
-      let observed = readings[own].value,
-      let population = nulls.first(where: { $0.surrogates == model.architecture }),
-      !population.scores.isEmpty
-    else { return readings }
-    let foreign = readings.filter { $0.role == .foreign }.compactMap(\.value)
-    // A surrogate without a place for some key's mark has no rank.
-    guard population.scores.allSatisfy({ $0.count == foreign.count + 1 }) else { return readings }
-    let test = RankTest(observed: observed, foreign: foreign, nulls: population.scores)
-    readings[own].pValue = test.p
-    readings[own].log10P = test.log10P
-    readings[own].isLargest = test.isLargestOfItsRowAndColumn
-    readings[own].smallestP = test.smallestP
-    return readings
   }
 }
