@@ -46,6 +46,48 @@ struct EvidenceTests {
   }
 
   @Test(
+    "Keys can be compared by what the suspect says beyond null models: easy keys stand out less")
+  func keysByExcess() {
+    // The second key is easy: every model answers 0.3 of it.
+    func test(_ rank: RankTest.KeyRank, _ observed: Double = 0.4) -> RankTest {
+      RankTest(
+        observed: observed, foreign: [0.45, 0.2], nulls: [[0.1, 0.25, 0.1], [0.1, 0.35, 0.1]],
+        keyRank: rank)
+    }
+    #expect(test(.score).keyP == 2.0 / 3 && !test(.score).isLargestOfItsRowAndColumn)
+    #expect(test(.excess).keyP == 1.0 / 3 && test(.excess).isLargestOfItsRowAndColumn)
+    #expect(test(.score).p == test(.excess).p)
+    // Beyond null models 0.15 and less are reached; ties and what is no number count against the owner.
+    #expect(test(.excess, 0.24).keyP == 2.0 / 3 && test(.excess, 0.15).keyP == 1)
+    #expect(test(.excess, .nan).keyP == 1)
+    #expect(
+      RankTest(observed: 0.9, foreign: [0.1, 0.2], nulls: [], keyRank: .excess).keyP == 1.0 / 3)
+  }
+
+  @Test(
+    "By excess, too, an innocent suspect of any spread passes a level no more often than it says")
+  func excessLevel() throws {
+    let (tables, keys, models) = (2000, 19, 3)
+    var passed = 0
+    for number in 0..<tables {
+      let key = RandomKey(seed: 7).step(number)
+      let easy = try key.stream("keys").normal([keys + 1]).doubles()
+      let noise = try key.stream("cells").normal([(models + 1) * (keys + 1)]).doubles()
+      func row(_ model: Int, spread: Double) -> [Double] {
+        easy.indices.map { easy[$0] + spread * noise[model * (keys + 1) + $0] }
+      }
+      // The suspect is no model like the null models: it scatters three times as much.
+      let suspect = row(0, spread: 1.5)
+      let rank = RankTest(
+        observed: suspect[0], foreign: Array(suspect.dropFirst()),
+        nulls: (1...models).map { row($0, spread: 0.5) }, keyRank: .excess)
+      passed += rank.keyP <= 0.05 ? 1 : 0
+    }
+    // 100 on average, standard deviation 10.
+    #expect((60...135).contains(passed), "\(passed)")
+  }
+
+  @Test(
     "A suspect that spreads more, or less, over foreign keys than every null model is warned of")
   func spread() {
     func report(_ foreign: [Double]) -> VerificationReport {

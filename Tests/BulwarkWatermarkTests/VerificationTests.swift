@@ -30,6 +30,26 @@ struct VerificationTests {
       foreign: ForeignKeys(of: key, material: task.data.train, choosing: chooser), session: session)
   }
 
+  @Test("By excess null models are asked about every key, and verdicts stay what they are")
+  func byExcess() throws {
+    let task = try TinyTask.shared.get()
+    let trainer = try task.trainer(.zhangContent, .small, epochs: 16)
+    _ = try trainer.run()
+    let key = try trainer.sealedKey()
+    let verifier = try WatermarkVerifier(
+      key, published: key.commitment(), nulls: NullModels.shared.get().models, data: task.data,
+      options: VerificationOptions(
+        level: 0.005, foreignKeys: 19, suspectKeys: 199, keyRank: .excess),
+      session: TrainingSession(seed: 0))
+    #expect(verifier.nulls.count == 10 && verifier.nulls.allSatisfy { $0.count == 200 })
+    let report = try verifier.verify(trainer.model)
+    let rank = try #require(report.rank)
+    #expect(rank.foreign.count == 199 && rank.further.isEmpty && rank.smallestKeyP == 0.005)
+    #expect(report.verdict == .derived, "\(report.sentence)")
+    #expect(report.sentence.contains("beyond what null models say"))
+    #expect(try verifier.verify(task.unmarked(seed: 7, epochs: 16)).verdict == .notShown)
+  }
+
   @Test(
     "A marked host is shown to be derived at 1e-3, or as low as 200 keys allow, an innocent model is not",
     arguments: [

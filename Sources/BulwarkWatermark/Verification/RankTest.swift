@@ -31,6 +31,19 @@ public struct RankTest: Hashable, Sendable, Codable {
   /// Scores of each null model under the owner's key, then under the foreign keys in order.
   public let nulls: [[Double]]
 
+  /// What the rank among keys compares.
+  public let keyRank: KeyRank
+
+  /// What the rank among keys compares.
+  public enum KeyRank: String, Hashable, Sendable, Codable, CaseIterable {
+    /// The suspect's scores as they are.
+    case score
+    /// What of them is beyond the mean of the null models under the same key: keys whose carriers any model answers
+    /// stand out less. Rests on null models that the owner did not see before choosing a key (`nulls.draw`), as the
+    /// table does; any suspect may be tested, as by the scores.
+    case excess
+  }
+
   /// A table of scores.
   ///
   /// - Parameters:
@@ -38,13 +51,18 @@ public struct RankTest: Hashable, Sendable, Codable {
   ///   - foreign: K scores of the suspect under foreign keys.
   ///   - further: scores of the suspect under other foreign keys; they count among keys alone.
   ///   - nulls: a row of K + 1 scores for each null model, the owner's key first.
-  public init(observed: Double, foreign: [Double], further: [Double] = [], nulls: [[Double]]) {
+  ///   - keyRank: what the rank among keys compares; `excess` has no use for `further`.
+  public init(
+    observed: Double, foreign: [Double], further: [Double] = [], nulls: [[Double]],
+    keyRank: KeyRank = .score
+  ) {
     precondition(
       nulls.allSatisfy { $0.count == foreign.count + 1 }, "every row has a score for every key")
     self.observed = observed
     self.foreign = foreign
     self.further = further
     self.nulls = nulls
+    self.keyRank = keyRank
   }
 
   /// All scores that stand in the table, the suspect's row and the owner's column first.
@@ -53,8 +71,17 @@ public struct RankTest: Hashable, Sendable, Codable {
   /// Number of cells.
   public var cells: Int { (foreign.count + 1) * (nulls.count + 1) }
 
-  /// Number of foreign keys that the suspect is scored under.
-  public var foreignKeys: Int { foreign.count + further.count }
+  /// Number of foreign keys that the owner's key is ranked among.
+  public var foreignKeys: Int { compared.others.count }
+
+  /// What the rank among keys compares: the owner's key, and the foreign ones.
+  private var compared: (own: Double, others: [Double]) {
+    guard keyRank == .excess, !nulls.isEmpty else { return (observed, foreign + further) }
+    let beyond = ([observed] + foreign).enumerated().map { key, score in
+      score - nulls.reduce(0) { $0 + $1[key] } / Double(nulls.count)
+    }
+    return (beyond[0], Array(beyond.dropFirst()))
+  }
 
   /// The excess of every cell, in the order of `table`; the scores themselves where there are no foreign
   /// keys or no null models, which leaves nothing to compare a mean with.
@@ -96,17 +123,23 @@ public struct RankTest: Hashable, Sendable, Codable {
   /// The smallest `modelP` that so many null models can give.
   public var smallestModelP: Double { 1 / Double(nulls.count + 1) }
 
-  /// The rank of the score among keys alone, on the suspect: (1 + foreign keys at least as high) /
+  /// The rank of the score, or of its excess, among keys alone, on the suspect: (1 + foreign keys at least as high) /
   /// (1 + foreign keys). Holds for any suspect, also one of another population than the null models.
-  public var keyP: Double { RankTest.p(observed, among: foreign + further) }
+  public var keyP: Double {
+    let (own, others) = compared
+    return RankTest.p(own, among: others)
+  }
 
   /// The smallest `keyP` that so many foreign keys can give.
   public var smallestKeyP: Double { 1 / Double(foreignKeys + 1) }
 
-  /// Whether the score itself is above that of every null model under the owner's key and above that of
-  /// the suspect under every foreign key of the table.
+  /// Whether the score itself is above that of every null model under the owner's key and, compared as `keyRank`
+  /// says, above that of the suspect under every foreign key of the table.
   public var isLargestOfItsRowAndColumn: Bool {
-    foreign.allSatisfy { $0 < observed } && nulls.allSatisfy { $0[0] < observed }
+    guard nulls.allSatisfy({ $0[0] < observed }) else { return false }
+    guard keyRank == .excess else { return foreign.allSatisfy { $0 < observed } }
+    let (own, others) = compared
+    return others.allSatisfy { $0 < own }
   }
 
   /// Deviation of the suspect's scores over the foreign keys of the table; nil for fewer than two keys.

@@ -13,18 +13,21 @@ public struct VerificationOptions: Hashable, Sendable, Codable {
   public var suspectKeys: Int
   /// What may be asked of the suspect.
   public var access: SuspectAccess
+  /// What the rank among keys compares.
+  public var keyRank: RankTest.KeyRank
 
   /// Level 1e-3 with 49 foreign keys for every model, so that with 20 null models 21 · 50 = 1,050 cells can
   /// give p = 9.5e-4, and 999 for the suspect, so that its rank among keys can be 1e-3; one commitment.
   public init(
     level: Double = 1e-3, commitments: Int = 1, foreignKeys: Int = 49, suspectKeys: Int = 999,
-    access: SuspectAccess = .logits
+    access: SuspectAccess = .logits, keyRank: RankTest.KeyRank = .score
   ) {
     self.level = level
     self.commitments = commitments
     self.foreignKeys = foreignKeys
     self.suspectKeys = suspectKeys
     self.access = access
+    self.keyRank = keyRank
   }
 
   /// The level at which one key is tested: `level` / `commitments`.
@@ -32,6 +35,9 @@ public struct VerificationOptions: Hashable, Sendable, Codable {
 
   /// Foreign keys that the suspect is scored under: `suspectKeys`, or `foreignKeys` where these are more.
   public var allKeys: Int { max(foreignKeys, suspectKeys) }
+
+  /// Foreign keys that null models are scored under, too: `foreignKeys`, or all where keys are compared by excess.
+  public var tableKeys: Int { keyRank == .excess ? allKeys : foreignKeys }
 
   /// Checks the settings.
   ///

@@ -77,7 +77,8 @@ public struct VerificationReport: Hashable, Sendable, Codable {
   /// What follows, with the level that this key is tested at. Derived takes all of this:
   ///
   /// 1. The key opened a published commitment.
-  /// 2. The rank among keys on the suspect is at most the level: holds for any suspect.
+  /// 2. The rank among keys on the suspect, of scores or of what is beyond the null models', is at most the level:
+  ///    holds for any suspect.
   /// 3. The score is above every null model's: the most that they can say about any key.
   /// 4. The rank of the excess in the table is at most the level, and the score above the suspect's own
   ///    under every foreign key of the table.
@@ -109,8 +110,9 @@ public struct VerificationReport: Hashable, Sendable, Codable {
       return "Not applicable: the suspect has no place for a mark of scheme \(scheme.rawValue), or "
         + "there are no null models to hold it against; nothing is shown."
     }
+    let beyond = rank.keyRank == .excess ? ", counted beyond what null models say," : ""
     let evidence =
-      "its \(metric) of \(short(rank.observed)) under \(owner)'s key is reached under "
+      "its \(metric) of \(short(rank.observed)) under \(owner)'s key\(beyond) is reached under "
       + "\(spoken(rank.keyP, rank.foreignKeys)) of \(rank.foreignKeys) foreign keys "
       + "(p among keys = \(short(rank.keyP))) and by \(spoken(rank.modelP, rank.nulls.count)) of "
       + "\(rank.nulls.count) null models (against a chosen key the evidence is "

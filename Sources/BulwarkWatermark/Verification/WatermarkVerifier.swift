@@ -8,7 +8,7 @@ import Foundation
 ///
 /// Foreign keys are drawn a few dozen at a time and forgotten once they were asked, so memory does not grow
 /// with their number. The null models are scored once, when the verifier is made: (nulls) · (1 +
-/// `foreignKeys`) keys. `verify` asks the suspect about 1 + `suspectKeys` keys.
+/// `tableKeys`) keys. `verify` asks the suspect about 1 + `suspectKeys` keys.
 public struct WatermarkVerifier {
   /// The owner's key.
   public let key: WatermarkKey
@@ -69,7 +69,7 @@ public struct WatermarkVerifier {
     // Once for all keys: a sample of the sample is itself.
     let sample = try SignalScore.sample(of: probe)
     self.sample = sample
-    self.nulls = try WatermarkVerifier.rows(nulls, keys: options.foreignKeys, session) {
+    self.nulls = try WatermarkVerifier.rows(nulls, keys: options.tableKeys, session) {
       try WatermarkVerifier.score($0, key, foreign, data.normalization, options.access, sample)
     }
   }
@@ -199,8 +199,9 @@ public struct WatermarkVerifier {
         ? nil
         : row.map {
           RankTest(
-            observed: $0[0], foreign: Array($0[1...options.foreignKeys]),
-            further: Array($0.dropFirst(options.foreignKeys + 1)), nulls: nulls)
+            observed: $0[0], foreign: Array($0[1...options.tableKeys]),
+            further: Array($0.dropFirst(options.tableKeys + 1)), nulls: nulls,
+            keyRank: options.keyRank)
         },
       counted: try counted(normalize, asked), cleanAccuracy: Double(right) / Double(probe.count),
       cleanImages: probe.count, classShares: shares)

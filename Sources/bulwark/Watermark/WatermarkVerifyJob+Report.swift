@@ -84,7 +84,7 @@ extension WatermarkVerifyJob {
         "smallest_possible_p_among_models": .double(rank.smallestModelP),
         "smallest_possible_p_among_keys": .double(rank.smallestKeyP),
         "null_models": .int(rank.nulls.count), "foreign_keys": .int(rank.foreign.count),
-        "suspect_keys": .int(rank.foreignKeys),
+        "suspect_keys": .int(rank.foreignKeys), "key_rank": .string(rank.keyRank.rawValue),
         "suspect_under_foreign_keys": summary(rank.foreign + rank.further),
         "null_models_under_owner_key": summary(rank.nulls.compactMap(\.first)),
         "null_models_under_foreign_keys": summary(rank.nulls.flatMap { $0.dropFirst() }),
