@@ -128,21 +128,20 @@ import Testing
     let queries = try QuerySet(
       sealed, data: task.data, options: VerificationOptions(foreignKeys: 3, suspectKeys: 3)
     ).images
-    let logits = try model.logits(of: queries, task.data.normalization, session: session)
-    let answers = try change.logits(logits, of: queries, task.data.normalization, on: .cpu)
-      .exp().floats()
+    func answered(_ images: ImageDataset) throws -> Tensor {
+      try model.logits(of: images, task.data.normalization, through: change, session: session)
+    }
+    let answers = try answered(queries).exp().floats()
     let suspect = try ServedSuspect(
       queries,
       answers: ServedAnswers(
         rows: stride(from: 0, to: answers.count, by: 10).map { Array(answers[$0..<$0 + 10]) },
         hasProbabilities: true))
     let probe = try #require(task.data.evaluator.test)
-    var score = try #require(
-      try key.score(normalization: task.data.normalization, access: .logits, probe: probe)
-        as? SignalScore)
+    let score = try key.score(
+      normalization: task.data.normalization, access: .logits, probe: probe)
     let bare = try #require(try score.score(model, session: session))
-    score.server = change
-    let behind = try #require(try score.score(model, session: session))
+    let behind = try #require(try ScoreRow(asking: answered).values([score])[0])
     let read = try #require(try ScoreRow(asking: suspect.answers(to:)).values([score])[0])
     #expect(abs(read - behind) < 1e-3 && abs(read - bare) > 0.1, "\(read), \(behind), \(bare)")
 

@@ -1,6 +1,8 @@
 import BulwarkData
+import BulwarkNN
 import BulwarkStore
 import BulwarkTensor
+import BulwarkTraining
 
 /// How CosWM changes an answer (Charette et al., AAAI 2022; vbdai/coswm, utils.py).
 ///
@@ -91,25 +93,33 @@ public struct CosineChange: Sendable {
   public func logits(_ logits: Tensor, wave: Tensor) throws -> Tensor {
     try probabilities(logits.softmax(1), wave: wave).clamp(min: 1e-12).log()
   }
+}
 
-  /// The same for the answers to stored images.
+extension ImageClassifier {
+  /// Logits on a data set in evaluation mode, or what the owner's server makes of them.
   ///
   /// - Parameters:
-  ///   - logits: [N, classes], float32, on the CPU.
-  ///   - images: the N images.
-  ///   - normalization: of the model.
-  ///   - device: where the change is.
-  /// - Returns: [N, classes], float32, on the CPU.
+  ///   - images: in stored order.
+  ///   - normalization: how pixels become input.
+  ///   - server: what changes answers on their way; nil for nothing.
+  ///   - session: device and precision.
+  ///   - view: makes input from stored pixels [B, C, H, W] uint8 and the number of the batch of 256; plain
+  ///     normalization by default. The server sees what the model sees.
+  /// - Returns: [N, classes], float32, CPU; a server's are logarithms of probabilities.
   /// - Throws: `TensorError`.
   func logits(
-    _ logits: Tensor, of images: ImageDataset, _ normalization: Normalize, on device: Device
+    of images: ImageDataset, _ normalization: Normalize, through server: CosineChange?,
+    session: TrainingSession, view: ((Tensor, Int) throws -> Tensor)? = nil
   ) throws -> Tensor {
-    let block = 1024
-    let waves = try stride(from: 0, to: images.count, by: block).map { start in
-      let pixels = try images.images.narrow(
-        0, start: start, length: min(block, images.count - start))
-      return try wave(normalization.prepare(pixels, on: device)).to(.cpu)
+    guard let server else {
+      return try logits(of: images, normalization, session: session, view: view)
     }
-    return try self.logits(logits, wave: Tensor.cat(waves))
+    var waves: [Tensor] = []
+    let own = try logits(of: images, normalization, session: session) { pixels, batch in
+      let input = try view?(pixels, batch) ?? normalization.prepare(pixels, on: session.device)
+      waves.append(try server.wave(input).to(.cpu))
+      return input
+    }
+    return try server.logits(own, wave: Tensor.cat(waves))
   }
 }

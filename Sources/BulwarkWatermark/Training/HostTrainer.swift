@@ -135,17 +135,22 @@ public final class HostTrainer {
 
   private func measure() throws -> [MetricValue] {
     var values = try data.evaluator.measure(model, session: session)
-    var score = try key.score(normalization: data.normalization, access: .labels, probe: data.train)
-    if var served = score as? SignalScore {
-      // Its users get changed answers, whoever changes them.
-      served.server = try CosineChange(
-        servedBy: key, data.normalization, on: session.device)
-      score = served
-    }
-    if let value = try score.score(model, session: session) {
+    let score = try key.score(normalization: data.normalization, access: .labels, probe: data.train)
+    if let value = try read(score) {
       values.append(MetricValue(score.metric, value, count: score.count))
     }
     return values
+  }
+
+  /// A score of the host as its users know it: behind the owner's server, where there is one.
+  private func read(_ score: any WatermarkScore) throws -> Double? {
+    guard
+      let server = try CosineChange(servedBy: key, data.normalization, on: session.device)
+    else { return try score.score(model, session: session) }
+    return try ScoreRow(asking: {
+      try self.model.logits(
+        of: $0, self.data.normalization, through: server, session: self.session)
+    }).unchecked([score])[0]
   }
 
   private func record(_ value: MetricValue) {

@@ -78,7 +78,8 @@ final class ScoreRow {
     if let signals = scores as? [SignalScore], let first = signals.first {
       // Every signal is looked for in the same answers.
       let logits = try answers(first.probe)
-      return try signals.map { try $0.value(logits) }
+      let temperature = try AnswerTemperature.fitted(to: logits, labels: first.probe.labels)
+      return try signals.map { try $0.value(logits, temperature: temperature) }
     }
     throw WatermarkError.mismatch("a mark in weights cannot be read from answers")
   }

@@ -187,8 +187,6 @@ public struct SignalScore: WatermarkScore {
   public let probe: ImageDataset
   /// How pixels become input.
   public let normalization: Normalize
-  /// The owner's server, where its answers are read and not the model's own.
-  var server: CosineChange?
 
   /// Ordinary images as scores take them: at most 1,000, balanced over the classes and never by
   /// position, since folders store one class after the other.
@@ -218,24 +216,23 @@ public struct SignalScore: WatermarkScore {
   public func score(_ suspect: ImageClassifier, session: TrainingSession) throws -> Double? {
     try withoutGradients {
       let logits = try suspect.logits(of: probe, normalization, session: session)
-      guard let server else { return try value(logits) }
-      return try value(server.logits(logits, of: probe, normalization, on: session.device))
+      return try value(
+        logits, temperature: AnswerTemperature.fitted(to: logits, labels: probe.labels))
     }
   }
 
   /// The score of answers that are known already.
   ///
-  /// - Parameter logits: [N, classes] on the probe, float32, on the CPU.
+  /// - Parameters:
+  ///   - logits: [N, classes] on the probe, float32, on the CPU.
+  ///   - temperature: of the model.
   /// - Returns: the ratio of powers.
   /// - Throws: `TensorError`.
-  func value(_ logits: Tensor) throws -> Double {
+  func value(_ logits: Tensor, temperature: Double) throws -> Double {
     try withoutGradients {
       let target = signal.target(secret, classes: logits.shape[1])
-      let temperature = try AnswerTemperature.fitted(to: logits, labels: probe.labels)
-      let answers = try (logits.to(.float64) / temperature).logSoftmax(1).narrow(
-        1, start: target, length: 1
-      )
-      .contiguous().doubles()
+      let answers = try (logits.to(.float64) / temperature).logSoftmax(1)
+        .narrow(1, start: target, length: 1).contiguous().doubles()
       guard answers.allSatisfy(\.isFinite) else { return .nan }
       let order = answers.indices.sorted { answers[$0] < answers[$1] }
       var ranks = [Float](repeating: 0, count: order.count)

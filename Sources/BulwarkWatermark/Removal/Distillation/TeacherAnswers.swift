@@ -69,19 +69,13 @@ public final class TeacherAnswers: Sendable {
     let asked = min(sampleSize ?? images.count, images.count)
     let sample = try asked < images.count ? images.subset(Array(0..<asked)) : images
     let begin = ContinuousClock.now
-    func input(_ pixels: Tensor, _ batch: Int) throws -> Tensor {
+    var answers = try teacher.logits(of: sample, normalization, through: server, session: session) {
+      pixels, batch in
       guard let views else { return try normalization.prepare(pixels, on: session.device) }
       let start = 256 * batch
       return try views.input(
         pixels, indices: Array(start..<start + pixels.shape[0]), view: view, on: session.device)
     }
-    var waves: [Tensor] = []
-    var answers = try teacher.logits(of: sample, normalization, session: session) { pixels, batch in
-      let shown = try input(pixels, batch)
-      if let server { waves.append(try server.wave(shown).to(.cpu)) }
-      return shown
-    }
-    if let server { answers = try server.logits(answers, wave: Tensor.cat(waves)) }
     var omitted = 0.0
     if asked < images.count {
       let share = Double(images.count - asked) / Double(asked)

@@ -22,7 +22,8 @@ struct StressMeter {
     served: @escaping (ImageDataset) throws -> ImageDataset = { $0 },
     through server: CosineChange? = nil, isJudged: Bool = true
   ) throws -> StressReport.Row {
-    let logits = try answers(model, to: served(test), through: server)
+    let logits = try model.logits(
+      of: served(test), normalization, through: server, session: session)
     guard try logits.isFinite().to(.float32).min().item() == 1 else {
       throw RemovalError.answersNotFinite(attack: attack)
     }
@@ -49,15 +50,6 @@ struct StressMeter {
       kinds: kinds.isEmpty ? nil : kinds,
       ownWithOriginalLastLayer: nil, classShares: shares,
       classPriorShift: changes[shifted], shiftedClass: shifted, seconds: 0, seed: 0)
-  }
-
-  /// Logits, or what a server makes of them, [N, classes], float32, on the CPU.
-  private func answers(
-    _ model: ImageClassifier, to images: ImageDataset, through server: CosineChange?
-  ) throws -> Tensor {
-    let logits = try model.logits(of: images, normalization, session: session)
-    guard let server else { return logits }
-    return try server.logits(logits, of: images, normalization, on: session.device)
   }
 
   /// What a smaller network cannot do even without an attack is no loss of the attack.
@@ -108,8 +100,9 @@ struct StressMeter {
     do {
       values =
         if let server {
-          try ScoreRow(asking: { try answers(model, to: served($0), through: server) }).values(
-            marks.compactMap { $0.score as? any WatermarkScore })
+          try ScoreRow(asking: {
+            try model.logits(of: served($0), normalization, through: server, session: session)
+          }).values(marks.compactMap { $0.score as? any WatermarkScore })
         } else {
           try StressMark.values(marks, of: model, session: session, served: served)
         }
