@@ -224,6 +224,20 @@ import Testing
     #expect(try asked(change).floats() == expected)
     #expect(try asked(nil).floats() == own.floats())
     #expect(answers.passes == 2)
+
+    // In a random view the server is shown what the model is shown.
+    let normalization = task.data.normalization
+    let views = try answers.views(
+      [.padCrop(PadCrop(padding: 2))], normalization, of: task.data.train, count: 1)
+    let shown = try views.input(
+      task.data.train.images, indices: Array(0..<task.data.train.count), view: 0, on: .cpu)
+    let plain = try teacher.logits(shown, .evaluation)
+    let viewed = try change.logits(plain, wave: change.wave(shown)).doubles()
+    let found = try answers.logits(
+      of: teacher, digest: "teacher", on: task.data.train, in: views, view: 0, normalization,
+      through: change, session: session
+    ).doubles()
+    #expect(zip(viewed, found).allSatisfy { abs($0 - $1) < 1e-3 })
   }
 
   @Test("An amplitude inside the signal is refused: the option beside it says whether it is served")
