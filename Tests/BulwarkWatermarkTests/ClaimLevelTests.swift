@@ -27,7 +27,7 @@ struct ClaimLevelTests {
     let base = try task.key(scheme, .small)
     let owners = try ScoreTable(base, "claimed key", count: 490, nulls + suspects, [.logits])
     let foreign = try ScoreTable(base, "foreign key", count: 999, nulls + suspects, [.logits])
-    var (claims, byTable) = (0, 0)
+    var (claims, byTable, byExcess) = (0, 0, 0)
     for suspect in [10, 11] {
       let rows = Array(0..<10) + [suspect]
       func only(_ table: ScoreTable) throws -> ScoreTable {
@@ -45,11 +45,15 @@ struct ClaimLevelTests {
         #expect(report.warnings.count == (rank.isSpreadOutside ? 1 : 0))
         if rank.p <= 1e-3, rank.isLargestOfItsRowAndColumn { byTable += 1 }
         if report.verdict == .derived { claims += 1 }
+        let excess = try own.report(
+          others, suspect: 10, key: key, .logits, scheme: scheme, keyRank: .excess)
+        if excess.verdict == .derived { byExcess += 1 }
       }
     }
     // 980 pairs at 1e-3: one claim is expected. On one suspect k of 490 keys beat all of 999 with
     // probability (490/1489)^k, so that seven or more in two suspects have probability 0.003.
     #expect(claims <= 6, "\(claims) of 980 claimed; \(byTable) by the table alone")
+    #expect(byExcess <= 6, "\(byExcess) of 980 claimed by excess")
   }
 
   @Test(
@@ -78,17 +82,21 @@ struct ClaimLevelTests {
     }
     let keys = 120
     let owners = try table("claimed key", keys, owner)
-    func ranks(_ foreign: ScoreTable) throws -> [RankTest] {
+    func ranks(_ foreign: ScoreTable, _ keyRank: RankTest.KeyRank) throws -> [RankTest] {
       try models.indices.flatMap { suspect in
         try (0..<keys).map { key in
           try #require(
-            owners.report(foreign, suspect: suspect, key: key, .logits, scheme: .tilted).rank)
+            owners.report(
+              foreign, suspect: suspect, key: key, .logits, scheme: .tilted, keyRank: keyRank
+            ).rank)
         }
       }
     }
-    let (chosen, drawn) = (
-      try ranks(table("foreign key", 399, judge)), try ranks(table("foreign key", 399, nil))
+    let (choosing, drawing) = (
+      try table("foreign key", 399, judge), try table("foreign key", 399, nil)
     )
+    let (chosen, drawn) = (try ranks(choosing, .score), try ranks(drawing, .score))
+    let excess = try ranks(choosing, .excess)
     for level in [0.05, 0.01] {
       func counts(_ ranks: [RankTest]) -> (keys: Int, table: Int, claims: Int) {
         (
@@ -96,13 +104,17 @@ struct ClaimLevelTests {
           ranks.count { $0.keyP <= level && $0.p <= level && $0.isLargestOfItsRowAndColumn }
         )
       }
-      let (fair, unfair) = (counts(chosen), counts(drawn))
+      let (fair, unfair, beyond) = (counts(chosen), counts(drawn), counts(excess))
       let pairs = Double(keys * models.count)
-      print("at \(level), of \(pairs) pairs: among chosen keys \(fair), among drawn \(unfair)")
+      print(
+        "at \(level), of \(pairs) pairs: among chosen keys \(fair), by excess \(beyond), among drawn \(unfair)"
+      )
       // Models answer shading alike, so that there are not many more independent pairs than keys.
       #expect(Double(fair.keys) <= 1.7 * level * pairs)
       #expect(Double(fair.table) <= 1.7 * level * pairs)
       #expect(Double(fair.claims) <= level * pairs)
+      #expect(Double(beyond.keys) <= 1.7 * level * pairs)
+      #expect(Double(beyond.claims) <= level * pairs)
       #expect(fair.keys <= unfair.keys && fair.table <= unfair.table)
     }
   }
@@ -176,7 +188,8 @@ struct ClaimLevelTests {
     let session = try TrainingSession(seed: 0)
     let verifier = try WatermarkVerifier(
       sealed, published: sealed.commitment(), nulls: NullModels.shared.get().models,
-      data: task.data, options: VerificationOptions(foreignKeys: 99, access: .labels),
+      data: task.data,
+      options: VerificationOptions(foreignKeys: 99, access: .labels, keyRank: .score),
       session: session)
     let report = try verifier.verify(suspect)
     let rank = try #require(report.rank)

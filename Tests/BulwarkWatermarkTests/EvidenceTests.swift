@@ -219,7 +219,7 @@ struct NullModels {
 @Suite("False claims")
 struct FalseClaimTests {
   /// Each of ten models plays the suspect under twenty owners' keys, the nine others being the null models,
-  /// with 99 foreign keys for all, tables of 1,000 cells, and 999 for the suspect: 200 pairs.
+  /// with 99 foreign keys for all, tables of 1,000 cells, and 999 for the suspect, or by excess 999 for all: 200 pairs.
   @Test(
     "Models without the mark are called derived no more often than the level says, whatever is asked",
     arguments: WatermarkScheme.allCases)
@@ -233,11 +233,15 @@ struct FalseClaimTests {
     let owners = try ScoreTable(base, "claimed key", count: 20, models, accesses)
     let foreign = try ScoreTable(base, "foreign key", count: 999, models, accesses)
     for access in accesses {
+      var byExcess: [VerificationReport] = []
       var reports: [VerificationReport] = []
       for suspect in models.indices {
         for key in 0..<20 {
           reports.append(
             try owners.report(foreign, suspect: suspect, key: key, access, scheme: scheme))
+          byExcess.append(
+            try owners.report(
+              foreign, suspect: suspect, key: key, access, scheme: scheme, keyRank: .excess))
         }
       }
       #expect(reports.count == 200)
@@ -249,13 +253,17 @@ struct FalseClaimTests {
       }
       // A verdict wants more than p, from the table and among the keys: claims stay at or below the level.
       for level in [0.01, 0.05] {
-        let claims = reports.count { report in
-          report.rank.map { $0.shows(level: level) && $0.keyP <= level } == true
+        for reports in [reports, byExcess] {
+          let claims = reports.count { report in
+            report.rank.map { $0.shows(level: level) && $0.keyP <= level } == true
+          }
+          #expect(Double(claims) <= level * 200, "\(claims) claims at \(level), \(access)")
         }
-        #expect(Double(claims) <= level * 200, "\(claims) claims at \(level), \(access)")
       }
       // At 1e-3 a fifth of a claim is expected; more than one has probability below 0.02.
       #expect(reports.count { $0.verdict == .derived } <= 1, "\(access)")
+      #expect(byExcess.allSatisfy { $0.rank?.cells == 10_000 && $0.rank?.foreignKeys == 999 })
+      #expect(byExcess.count { $0.verdict == .derived } <= 1, "\(access), by excess")
     }
   }
 

@@ -47,26 +47,29 @@ struct ScoreTable {
   /// One model as the suspect under one of these keys, the other models being null models.
   ///
   /// - Parameters:
-  ///   - foreign: scores of the same models; the first `shared` keys stand in the table.
+  ///   - foreign: scores of the same models; the first `shared` keys stand in the table, all by excess.
   ///   - suspect: which model.
   ///   - key: which key.
   ///   - access: how they were asked.
   ///   - scheme: for the report.
   ///   - shared: foreign keys that null models are scored under.
+  ///   - keyRank: how keys are compared on the suspect.
   ///   - isDrawn: whether the key's images were drawn again.
   /// - Returns: what a verifier would report under a commitment.
   /// - Throws: when models were not asked so.
   func report(
     _ foreign: ScoreTable, suspect: Int, key: Int, _ access: SuspectAccess,
-    scheme: WatermarkScheme, shared: Int = 99, isDrawn: Bool = true
+    scheme: WatermarkScheme, shared: Int = 99,
+    keyRank: RankTest.KeyRank = .score, isDrawn: Bool = true
   ) throws -> VerificationReport {
     let own = try #require(values[access])
     let others = try #require(foreign.values[access])
+    let shared = keyRank == .excess ? others[suspect].count : shared
     let nulls = own.indices.filter { $0 != suspect }
       .map { [own[$0][key]] + others[$0].prefix(shared) }
     let rank = RankTest(
       observed: own[suspect][key], foreign: Array(others[suspect].prefix(shared)),
-      further: Array(others[suspect].dropFirst(shared)), nulls: nulls)
+      further: Array(others[suspect].dropFirst(shared)), nulls: nulls, keyRank: keyRank)
     return VerificationReport(
       scheme: scheme, owner: "owner", access: access, level: 1e-3, commitments: 1,
       metric: "score", count: 20, isCommitted: true, isDrawn: isDrawn, rank: rank, counted: nil,

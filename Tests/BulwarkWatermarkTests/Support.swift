@@ -102,13 +102,14 @@ func bytes(_ model: ImageClassifier) throws -> [[UInt8]] {
 /// Keeps what a run tells.
 final class EventLog: EventSink {
   private(set) var stages: [(name: String, step: Int, steps: Int)] = []
-  private(set) var steps: [(stage: String, step: Int, steps: Int)] = []
+  private(set) var steps: [(stage: String, step: Int, steps: Int, samples: Int)] = []
   private(set) var notes: [String] = []
 
   func receive(_ event: TrainingEvent) {
     switch event {
     case .stage(let name, let step, let steps): stages.append((name, step, steps))
-    case .step(let stage, let step, let steps, _): self.steps.append((stage, step, steps))
+    case .step(let stage, let step, let steps, let samples):
+      self.steps.append((stage, step, steps, samples))
     case .note(let text): notes.append(text)
     case .metric: break
     }

@@ -13,7 +13,7 @@ struct VerificationTests {
   /// Foreign keys that choose cost a forward pass each: `suspectKeys` may be fewer, and the level higher.
   private func verifier(
     _ key: WatermarkKey, _ access: SuspectAccess = .logits, level: Double = 1e-3,
-    suspectKeys: Int = 999
+    suspectKeys: Int = 999, keyRank: RankTest.KeyRank = .score
   ) throws -> WatermarkVerifier {
     let task = try TinyTask.shared.get()
     let session = try TrainingSession(seed: 0)
@@ -22,11 +22,12 @@ struct VerificationTests {
       ? ChoosingModel(
         try task.unmarked(seed: 77, epochs: 16), normalization: task.data.normalization,
         session: session) : nil
-    // 11 · 100 = 1,100 cells, and 999 foreign keys for the suspect.
+    // By score 11 · 100 = 1,100 cells, and 999 foreign keys for the suspect.
     return try WatermarkVerifier(
       key, published: key.commitment(), nulls: NullModels.shared.get().models, data: task.data,
       options: VerificationOptions(
-        level: level, foreignKeys: 99, suspectKeys: suspectKeys, access: access),
+        level: level, foreignKeys: 99, suspectKeys: suspectKeys, access: access,
+        keyRank: keyRank),
       foreign: ForeignKeys(of: key, material: task.data.train, choosing: chooser), session: session)
   }
 
@@ -39,7 +40,7 @@ struct VerificationTests {
     let verifier = try WatermarkVerifier(
       key, published: key.commitment(), nulls: NullModels.shared.get().models, data: task.data,
       options: VerificationOptions(
-        level: 0.005, foreignKeys: 19, suspectKeys: 199, keyRank: .excess),
+        level: 0.005, foreignKeys: 19, suspectKeys: 199),
       session: TrainingSession(seed: 0))
     #expect(verifier.nulls.count == 10 && verifier.nulls.allSatisfy { $0.count == 200 })
     let report = try verifier.verify(trainer.model)
@@ -62,14 +63,16 @@ struct VerificationTests {
     options.uchida.bits = 32
     let trainer = try task.trainer(scheme, options, epochs: 16)
     _ = try trainer.run()
-    let keys = scheme == .tilted ? 199 : 999
+    let keys = [.tilted, .rehearsed].contains(scheme) ? 199 : 999
+    let keyRank: RankTest.KeyRank = keys == 199 ? .excess : .score
     let verifier = try verifier(
-      trainer.sealedKey(), access, level: 1 / Double(keys + 1), suspectKeys: keys)
+      trainer.sealedKey(), access, level: 1 / Double(keys + 1), suspectKeys: keys, keyRank: keyRank)
     let report = try verifier.verify(trainer.model)
     #expect(report.verdict == .derived, "\(report.sentence)")
     #expect(report.sentence.hasPrefix("Derived: "))
     let rank = try #require(report.rank)
-    #expect(rank.smallestP == 1.0 / 1100 && rank.smallestKeyP == 1 / Double(keys + 1))
+    #expect(rank.cells == 11 * (keyRank == .excess ? 200 : 100))
+    #expect(rank.smallestP == 1 / Double(rank.cells) && rank.smallestKeyP == 1 / Double(keys + 1))
     #expect(report.sentence.contains("against a chosen key the evidence is 1 in 11"))
     #expect(abs(report.classShares.reduce(0, +) - 1) < 1e-9)
     #expect(report.access == access)
@@ -117,7 +120,8 @@ struct VerificationTests {
     func verify(_ session: TrainingSession) throws {
       _ = try WatermarkVerifier(
         task.key(.zhangContent, .small), published: nil, nulls: nulls, data: task.data,
-        options: VerificationOptions(foreignKeys: 3, suspectKeys: 70), session: session
+        options: VerificationOptions(foreignKeys: 3, suspectKeys: 70, keyRank: .score),
+        session: session
       ).verify(suspect)
     }
     let log = EventLog()

@@ -336,7 +336,8 @@ struct WatermarkStressTests {
         "run", recipes + "/digits-verify.yaml", "--json", "--set", "suspect=\(host)/model.h5",
         "--set", "key=\(host)/key.json", "--set", "nulls.count=2", "--set",
         "nulls.training=\(training)", "--set", "evidence.foreign_keys=9", "--set",
-        "evidence.level=0.05", "--set", "cache=\(fixture.file("cache"))",
+        "evidence.suspect_keys=9", "--set", "evidence.level=0.05", "--set",
+        "cache=\(fixture.file("cache"))",
       ] + task
     ).outcome()
     #expect(!verified.stderr.contains("null models"), "\(verified.stderr)")

@@ -36,11 +36,11 @@ struct WatermarkFixture {
 
   func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: path)) }
 
-  /// Arguments of a verification with three small null models: 4 · 20 cells.
+  /// Arguments of a verification with three small null models: 4 · 80 cells.
   func verify(key: String, suspect: String, _ more: [String] = []) -> [String] {
     [
-      "watermark", "verify", "--key", key, "--suspect", suspect, "--nulls", "3", "--foreign-keys",
-      "19", "--level", "0.05", "--cache", out("cache"), "--threads", "1", "--precision", "fp32",
+      "watermark", "verify", "--key", key, "--suspect", suspect, "--nulls", "3", "--suspect-keys",
+      "79", "--level", "0.05", "--cache", out("cache"), "--threads", "1", "--precision", "fp32",
       "--limit", "200", "--set", "data.test_limit=60", "--set",
       "nulls.training={epochs: 6, batch_size: 25, learning_rate: 0.05}", "--set",
       "augmentation={padding: 1, flip: false}",
@@ -81,8 +81,9 @@ struct WatermarkTests {
     #expect((evidence["sentence"] as? String)?.hasPrefix("Derived: ") == true)
     #expect((evidence["commitment_opens"] as? [String])?.count == 3)
     let rank = try #require(evidence["rank"] as? [String: Any])
-    #expect(rank["p"] as? Double == 1.0 / 80)
-    #expect(rank["suspect_keys"] as? Int == 999)
+    #expect(rank["p"] as? Double == 1.0 / 320)
+    #expect(rank["p_among_keys"] as? Double == 1.0 / 80 && rank["key_rank"] as? String == "excess")
+    #expect(rank["suspect_keys"] as? Int == 79 && rank["foreign_keys"] as? Int == 79)
     let warnings = try #require(evidence["warnings"] as? [String])
     #expect(warnings.contains { $0.contains("null models are not trained as the owner's model") })
     #expect(warnings.contains { $0.contains("test:command line is published") })
@@ -110,9 +111,12 @@ struct WatermarkTests {
     let saved = try String(contentsOfFile: fixture.out("v") + "/verification.json", encoding: .utf8)
     #expect(saved.contains("\"verdict\":\"derived\""))
 
-    // The null models are used again, one of them as the suspect.
-    let cached = try FileManager.default.contentsOfDirectory(atPath: fixture.out("cache"))
-    #expect(cached.count == 3)
+    // The null models and their scores are used again, one of the models as the suspect.
+    #expect(!undated.stderr.contains("null scores"), "\(undated.stderr)")
+    let files = try FileManager.default.contentsOfDirectory(atPath: fixture.out("cache"))
+    #expect(files.count { $0.hasPrefix("scores-") } == 1)
+    let cached = files.filter { $0.hasPrefix("null-") }
+    #expect(cached.count == 3 && files.count == 4)
     let before = try cached.map { try fixture.bytes(fixture.out("cache") + "/" + $0) }
     let innocent = try await fixture.tool.start(
       fixture.verify(
@@ -137,11 +141,12 @@ struct WatermarkTests {
     let scoring = try fixture.tool.start(
       fixture.verify(
         key: run + "/key.json", suspect: run + "/model.h5", ["--suspect-keys", "500000"]))
-    try await scoring.wait(for: "verify: suspect scores")
+    try await scoring.wait(for: "verify: null scores")
     scoring.send(SIGTERM)
     let stopped = try await scoring.outcome()
     #expect(stopped.status == 75, "\(stopped.stderr)")
-    #expect(stopped.stderr.contains("interrupted in stage suspect_scores"))
+    #expect(stopped.stderr.contains("interrupted in stage null_scores"))
+    #expect(stopped.stderr.contains("cache holds what is known of null models"))
   }
 
   @Test(

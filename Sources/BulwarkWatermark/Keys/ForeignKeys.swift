@@ -68,19 +68,33 @@ public final class ForeignKeys {
       file = nil
       return
     }
-    var mark = owner.mark
-    mark.carriers = mark.carriers?.choosing(nil)
-    let identity: JSONValue = [
-      "revision": .int(Self.revision), "secret": .string(owner.secret.foreign(0).hexadecimal),
-      "mark": try JSONValue(encoding: mark), "images": .string(try dataset.fingerprint),
-      "rule": try JSONValue(encoding: rule), "device": .string(chooser.session.device.description),
-      "model": .string(try chooser.model.weightDigest()),
-      "normalization": try JSONValue(encoding: chooser.normalization),
-    ]
-    let file =
-      "\(folder)/foreign-\(SHA256Digest(of: try identity.text()).description.prefix(24)).json"
+    let digest = SHA256Digest(of: try Self.identity(owner, dataset, chooser).text())
+    let file = "\(folder)/foreign-\(digest.description.prefix(24)).json"
     self.file = file
     choices = Self.kept(file)
+  }
+
+  /// Everything that decides these keys.
+  ///
+  /// - Throws: `TensorError`.
+  func identity() throws -> JSONValue { try Self.identity(owner, dataset, chooser) }
+
+  private static func identity(
+    _ owner: WatermarkKey, _ dataset: ImageDataset, _ chooser: ChoosingModel?
+  ) throws -> JSONValue {
+    var mark = owner.mark
+    mark.carriers = mark.carriers?.choosing(nil)
+    var identity: [String: JSONValue] = [
+      "revision": .int(revision), "secret": .string(owner.secret.foreign(0).hexadecimal),
+      "mark": try JSONValue(encoding: mark), "images": .string(try dataset.fingerprint),
+    ]
+    if let chooser {
+      identity["rule"] = try JSONValue(encoding: owner.mark.carriers?.rule ?? DirectionRule())
+      identity["device"] = .string(chooser.session.device.description)
+      identity["model"] = .string(try chooser.model.weightDigest())
+      identity["normalization"] = try JSONValue(encoding: chooser.normalization)
+    }
+    return .object(identity)
   }
 
   deinit { save() }

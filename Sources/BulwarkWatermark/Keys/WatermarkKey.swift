@@ -228,20 +228,34 @@ public struct WatermarkKey: Sendable, Codable {
   /// - Throws: `TensorError`.
   public func commitment() throws -> Commitment? {
     guard let modelDigest else { return nil }
-    var materialFields: [[UInt8]] = []
-    if let material {
-      materialFields = [
-        Array("\(material.images.shape) \(material.labels) \(material.positions)".utf8),
-        try material.images.bytes(),
-      ]
-    }
     let task = "\(classes) \(shape) \(trainFingerprint)"
     return Commitment(
       fields: [
         Array(format.utf8), secret.bytes, Array(owner.utf8),
         Array(try JSONValue.text(of: mark).utf8), Array(task.utf8),
         Array(try JSONValue.text(of: facts).utf8),
-      ] + materialFields + [Array(modelDigest.utf8)])
+      ] + (try materialFields()) + [Array(modelDigest.utf8)])
+  }
+
+  private func materialFields() throws -> [[UInt8]] {
+    guard let material else { return [] }
+    return [
+      Array("\(material.images.shape) \(material.labels) \(material.positions)".utf8),
+      try material.images.bytes(),
+    ]
+  }
+
+  /// Digest of all that decides what a model is asked under this key and what its answers should be, whoever owns it
+  /// and whatever model it was sealed to. Tells nothing of the secret, and is no commitment.
+  ///
+  /// - Throws: `TensorError`.
+  func contents() throws -> SHA256Digest {
+    Commitment(
+      fields: [
+        Array("contents of \(format)".utf8), secret.bytes,
+        Array(try JSONValue.text(of: mark).utf8), Array("\(classes) \(shape)".utf8),
+      ] + (try materialFields())
+    ).digest
   }
 
   /// Throws unless the key opens a published commitment.

@@ -1,7 +1,7 @@
 import BulwarkTraining
 
 /// Tells how far the scoring of models under many keys is, and stops it where that is asked. Nothing is kept
-/// of a scoring that was stopped.
+/// of a suspect's scoring that was stopped; null models' scores are (`NullTable`).
 public struct ScoringProgress {
   /// Stage in which null models are scored.
   public static let nullModels = "null_scores"

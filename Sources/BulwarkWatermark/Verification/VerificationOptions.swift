@@ -6,9 +6,10 @@ public struct VerificationOptions: Hashable, Sendable, Codable {
   public var level: Double
   /// Number of commitments that the owner has published: each is one more chance of a lucky key.
   public var commitments: Int
-  /// Number of foreign keys that suspect and null models are scored under.
+  /// Number of foreign keys that the null models are scored under at least; where keys are compared by excess they
+  /// are scored under all.
   public var foreignKeys: Int
-  /// Number of foreign keys that the suspect is scored under in all, those of `foreignKeys` among them:
+  /// Number of foreign keys that the suspect is scored under in all, the first `foreignKeys` among them:
   /// the rank among keys cannot go below 1 / (1 + this number).
   public var suspectKeys: Int
   /// What may be asked of the suspect.
@@ -16,11 +17,11 @@ public struct VerificationOptions: Hashable, Sendable, Codable {
   /// What the rank among keys compares.
   public var keyRank: RankTest.KeyRank
 
-  /// Level 1e-3 with 49 foreign keys for every model, so that with 20 null models 21 · 50 = 1,050 cells can
-  /// give p = 9.5e-4, and 999 for the suspect, so that its rank among keys can be 1e-3; one commitment.
+  /// Level 1e-3 with 999 foreign keys, so that the suspect's rank among keys can be 1e-3, compared by excess; one
+  /// commitment. By score 49 of them for every model: with 20 null models 21 · 50 = 1,050 cells can give p = 9.5e-4.
   public init(
     level: Double = 1e-3, commitments: Int = 1, foreignKeys: Int = 49, suspectKeys: Int = 999,
-    access: SuspectAccess = .logits, keyRank: RankTest.KeyRank = .score
+    access: SuspectAccess = .logits, keyRank: RankTest.KeyRank = .excess
   ) {
     self.level = level
     self.commitments = commitments

@@ -1,5 +1,6 @@
 import BulwarkData
 import BulwarkNN
+import BulwarkStore
 import BulwarkTensor
 import BulwarkTraining
 import Foundation
@@ -8,7 +9,7 @@ import Foundation
 ///
 /// Foreign keys are drawn a few dozen at a time and forgotten once they were asked, so memory does not grow
 /// with their number. The null models are scored once, when the verifier is made: (nulls) · (1 +
-/// `tableKeys`) keys. `verify` asks the suspect about 1 + `suspectKeys` keys.
+/// `tableKeys`) keys; a folder keeps their scores for the next one. `verify` asks the suspect about 1 + `allKeys` keys.
 public struct WatermarkVerifier {
   /// The owner's key.
   public let key: WatermarkKey
@@ -43,6 +44,8 @@ public struct WatermarkVerifier {
   ///   - options: level, numbers of foreign keys, access.
   ///   - foreign: foreign keys of this key and these data; nil draws them, which will do where the owner chose
   ///     nothing.
+  ///   - cache: folder that keeps what the null models score, for other suspects and for a run after a stop;
+  ///     nil keeps nothing.
   ///   - session: device and precision.
   /// - Throws: `WatermarkError.mismatch` where the owner chose directions and foreign keys do not;
   ///   `WatermarkError.commitment` or `.badKey` for a key that was made to fit; `WatermarkError`
@@ -50,7 +53,7 @@ public struct WatermarkVerifier {
   public init(
     _ key: WatermarkKey, published: Commitment?, nulls: [ImageClassifier], data: TrainingData,
     options: VerificationOptions = VerificationOptions(), foreign: ForeignKeys? = nil,
-    session: TrainingSession
+    cache: String? = nil, session: TrainingSession
   ) throws {
     try options.validate()
     try key.check(data.train)
@@ -69,7 +72,16 @@ public struct WatermarkVerifier {
     // Once for all keys: a sample of the sample is itself.
     let sample = try SignalScore.sample(of: probe)
     self.sample = sample
-    self.nulls = try WatermarkVerifier.rows(nulls, keys: options.tableKeys, session) {
+    let table = try NullTable(of: nulls, keptIn: cache) {
+      [
+        "key": .string(try key.contents().description), "foreign": try foreign.identity(),
+        "normalization": try JSONValue(encoding: data.normalization),
+        "access": .string(key.usedAccess(options.access).rawValue),
+        "clean": .string(try sample.fingerprint), "precision": .string(session.precision.rawValue),
+        "device": .string(session.device.description),
+      ]
+    }
+    self.nulls = try WatermarkVerifier.rows(nulls, table, keys: options.tableKeys, session) {
       try WatermarkVerifier.score($0, key, foreign, data.normalization, options.access, sample)
     }
   }
@@ -85,20 +97,28 @@ public struct WatermarkVerifier {
 
   /// A row for each model that has a place for the mark: the owner's key, then `keys` foreign ones.
   private static func rows(
-    _ models: [ImageClassifier], keys: Int, _ session: TrainingSession,
+    _ models: [ImageClassifier], _ kept: NullTable, keys: Int, _ session: TrainingSession,
     _ score: (Int) throws -> any WatermarkScore
   ) throws -> [[Double]] {
     let asked = models.map { ScoreRow(of: $0, session: session) }
-    var rows = models.map { _ in [Double]() }
-    var progress = ScoringProgress(
-      session, stage: ScoringProgress.nullModels, steps: turns(keys: keys) * models.count)
-    try inTurns(keys: keys, score) { scores in
-      for (place, row) in asked.enumerated() {
-        rows[place] += try row.values(scores).compactMap { $0 }
-        try progress.advance(keys: scores.count)
+    var table = kept
+    let turns = turns(keys: keys).map { turn in
+      (turn, lacking: table.rows.indices.filter { table.rows[$0].count < turn.upperBound })
+    }.filter { !$0.lacking.isEmpty }
+    let steps = turns.reduce(0) { $0 + $1.lacking.count }
+    var progress =
+      steps > 0 ? ScoringProgress(session, stage: ScoringProgress.nullModels, steps: steps) : nil
+    for (turn, lacking) in turns {
+      // Also where it is stopped.
+      defer { table.keep() }
+      let scores = try turn.map(score)
+      for place in lacking {
+        let missing = Array(scores.dropFirst(table.rows[place].count - turn.lowerBound))
+        table.add(try asked[place].values(missing), to: place)
+        try progress?.advance(keys: missing.count)
       }
     }
-    return rows.filter { $0.count == keys + 1 }
+    return table.rows.map { $0.prefix(keys + 1).compactMap { $0 } }.filter { $0.count == keys + 1 }
   }
 
   /// The row of a suspect; nil where it has no place for the mark.
@@ -107,27 +127,19 @@ public struct WatermarkVerifier {
     _ asked: ScoreRow
   ) throws -> [Double]? {
     var row: [Double] = []
-    var progress = ScoringProgress(
-      session, stage: ScoringProgress.suspect, steps: turns(keys: keys))
-    try inTurns(keys: keys, score) { scores in
-      row += try asked.values(scores).compactMap { $0 }
-      try progress.advance(keys: scores.count)
+    let turns = turns(keys: keys)
+    var progress = ScoringProgress(session, stage: ScoringProgress.suspect, steps: turns.count)
+    for turn in turns {
+      row += try asked.values(turn.map(score)).compactMap { $0 }
+      try progress.advance(keys: turn.count)
     }
     return row.count == keys + 1 ? row : nil
   }
 
-  /// The scores of the owner's key and of `keys` foreign ones, a few dozen at a time.
-  private static func inTurns(
-    keys: Int, _ score: (Int) throws -> any WatermarkScore,
-    _ body: ([any WatermarkScore]) throws -> Void
-  ) throws {
-    for start in stride(from: 0, through: keys, by: keysAtOnce) {
-      try body((start..<min(keys + 1, start + keysAtOnce)).map(score))
-    }
+  /// The owner's key, number 0, and `keys` foreign ones, a few dozen at a time.
+  private static func turns(keys: Int) -> [Range<Int>] {
+    stride(from: 0, through: keys, by: keysAtOnce).map { $0..<min(keys + 1, $0 + keysAtOnce) }
   }
-
-  /// How often `inTurns` draws keys.
-  private static func turns(keys: Int) -> Int { keys / keysAtOnce + 1 }
 
   /// Tests a suspect.
   ///

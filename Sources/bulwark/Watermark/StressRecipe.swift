@@ -110,11 +110,6 @@ struct StressRecipe: SeededRecipe, Equatable {
       throw Self.idleForeignKeys
     }
     if !attacks.isEmpty, suite != plain.suite { throw Self.idleSuite }
-    if evidence.keyRank != plain.evidence.keyRank {
-      throw ToolError.usage(
-        "evidence.key_rank has no effect on a removal suite, which judges by the table alone.",
-        remedy: "Leave it out here; watermark verify takes it for a suspect.")
-    }
   }
 
   /// The number of foreign keys is set, and nothing makes any.

@@ -58,14 +58,15 @@ struct WatermarkVerifyJob: RecipeJob {
     do {
       let verifier = try WatermarkVerifier(
         key, published: published, nulls: population.models(session), data: task.data,
-        options: evidence, foreign: population.foreignKeys(of: key, session), session: session)
+        options: evidence, foreign: population.foreignKeys(of: key, session), cache: recipe.cache,
+        session: session)
       report = try suspect.report(verifier)
     } catch let stop as TrainingInterrupted {
       console.clearProgress()
       throw EarlyExit(
         status: .interrupted,
         message: "bulwark: interrupted in stage \(stop.stage) after step \(stop.step); "
-          + "\(recipe.cache) holds the null models.\nRun the same command again.")
+          + "\(recipe.cache) holds what is known of null models.\nRun the same command again.")
     }
     try finish(report, key, opened: opened, task, suspect)
   }

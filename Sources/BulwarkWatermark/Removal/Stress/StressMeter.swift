@@ -11,6 +11,7 @@ struct StressMeter {
   let marks: [StressMark]
   let nulls: [NullScores]
   let margin: Double
+  let keyRank: RankTest.KeyRank
   let session: TrainingSession
 
   /// A row; `before` is the stolen model's, nil for that model itself. Whatever the model is asked about is
@@ -121,7 +122,8 @@ struct StressMeter {
     let foreign = readings.filter { $0.role == .foreign }.compactMap(\.value)
     // A surrogate without a place for some key's mark has no rank.
     guard population.scores.allSatisfy({ $0.count == foreign.count + 1 }) else { return readings }
-    let test = RankTest(observed: observed, foreign: foreign, nulls: population.scores)
+    let test = RankTest(
+      observed: observed, foreign: foreign, nulls: population.scores, keyRank: keyRank)
     readings[own].pValue = test.p
     readings[own].log10P = test.log10P
     readings[own].isLargest = test.isLargestOfItsRowAndColumn

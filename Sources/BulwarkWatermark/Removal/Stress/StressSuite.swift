@@ -15,6 +15,8 @@ public struct StressSuite {
   public let marks: [StressMark]
   /// Accuracy that an attack may lose before it is marked, 0...1.
   public let margin: Double
+  /// What "above every foreign key" compares in a surrogate's row.
+  public let keyRank: RankTest.KeyRank
   /// Models without any mark, a population for each architecture of surrogates. Surrogates of other
   /// architectures get no p-value.
   public let nulls: [NullScores]
@@ -35,6 +37,7 @@ public struct StressSuite {
   ///   - marks: each with a name of its own.
   ///   - margin: accuracy that an attack may lose; 0.05 as in the SoK (Lukas et al. 2022). Surrogates of another
   ///     architecture are held against its null models, where these are less accurate than the stolen model.
+  ///   - keyRank: what the owner's key must lead all others in, on a surrogate: as `VerificationOptions.keyRank`.
   ///   - nulls: a population for each architecture of `surrogates(of:side:attacks:)`; none give no
   ///     p-values.
   ///   - context: of settings, views and other images, for instance the digest of a recipe and the
@@ -43,13 +46,14 @@ public struct StressSuite {
   ///   - server: through which the stolen model is read, and through which attacks that only ask it must ask it.
   public init(
     attacks: [any RemovalAttack], marks: [StressMark], margin: Double = 0.05,
-    nulls: [NullScores] = [], context: String = "", means: String = "", server: CosineChange? = nil
+    keyRank: RankTest.KeyRank = .excess, nulls: [NullScores] = [], context: String = "", means: String = "", server: CosineChange? = nil
   ) {
     precondition(
       Set(attacks.map(\.name)).count == attacks.count, "attacks have names of their own")
     self.attacks = attacks
     self.marks = marks
     self.margin = margin
+    self.keyRank = keyRank
     self.nulls = nulls
     self.context = context
     self.means = means
@@ -96,7 +100,7 @@ public struct StressSuite {
     }
     let meter = StressMeter(
       test: test, normalization: data.normalization, marks: marks, nulls: nulls, margin: margin,
-      session: session)
+      keyRank: keyRank, session: session)
     var base = try meter.measure(
       model, attack: StressReport.untouched, settings: .null,
       remark: server == nil ? "the model itself" : "the model behind its owner's server",
@@ -218,8 +222,8 @@ public struct StressSuite {
   /// To be raised with every change after which equal attacks make other surrogates.
   private static let revision = 3
   /// To be raised with every change after which equal surrogates are measured otherwise. 2: every carrier counts once;
-  /// 3: signals are read by ranks.
-  private static let measuring = 3
+  /// 3: signals are read by ranks; 4: keys lead others by what is beyond null models.
+  private static let measuring = 4
 
   /// Whether the store holds the surrogate of an attack, so that it need not be made.
   ///
@@ -267,7 +271,7 @@ public struct StressSuite {
     let parts: JSONValue = [
       "origin": origin, "measuring": .int(Self.measuring),
       "test": .string(try data.evaluator.test?.fingerprint ?? ""),
-      "margin": .double(margin),
+      "margin": .double(margin), "key_rank": .string(keyRank.rawValue),
       "marks": .array(
         marks.map { .string("\($0.role.rawValue):\($0.name):\($0.score.name):\($0.contents)") }),
       "nulls": try JSONValue(encoding: nulls), "context": .string(context),
