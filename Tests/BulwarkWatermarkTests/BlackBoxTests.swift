@@ -9,7 +9,8 @@ import Testing
 
 @Suite("Suspects that are only served")
 struct BlackBoxTests {
-  private let options = VerificationOptions(level: 0.01, foreignKeys: 19, suspectKeys: 99, keyRank: .score)
+  private let options = VerificationOptions(
+    level: 0.01, foreignKeys: 19, suspectKeys: 99, keyRank: .score)
 
   private func verifier(_ key: WatermarkKey, _ options: VerificationOptions) throws
     -> WatermarkVerifier

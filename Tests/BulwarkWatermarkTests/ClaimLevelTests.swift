@@ -165,6 +165,40 @@ struct ClaimLevelTests {
     print("chosen picture: \(drawn) of 200 when taken for drawn, \(chosen) when chosen")
   }
 
+  @Test(
+    "Of keys that an owner chose because models like them most rank high by score, few by excess")
+  func likedKeys() throws {
+    let task = try TinyTask.shared.get()
+    let models = try NullModels.shared.get().models
+    let table = try ScoreTable(
+      task.key(.zhangContent, .small), "foreign key", count: 400, models, [.logits])
+    let scores = try #require(table.values[.logits])
+    var among = [RankTest.KeyRank.score: 0, .excess: 0]
+    for suspect in models.indices {
+      let nulls = models.indices.filter { $0 != suspect }.map { scores[$0] }
+      let means = scores[suspect].indices.map { key in nulls.reduce(0) { $0 + $1[key] } }
+      // Tried on the judge's null models, and on none else: one key in fifty.
+      for own in means.indices.sorted(by: { means[$0] > means[$1] }).prefix(8) {
+        func ownFirst(_ row: [Double]) -> [Double] {
+          [row[own]] + row.indices.filter { $0 != own }.map { row[$0] }
+        }
+        let row = ownFirst(scores[suspect])
+        for keyRank in among.keys {
+          let rank = RankTest(
+            observed: row[0], foreign: Array(row.dropFirst()), nulls: nulls.map(ownFirst),
+            keyRank: keyRank)
+          among[keyRank, default: 0] += rank.keyP <= 0.05 ? 1 : 0
+        }
+      }
+    }
+    let (byScore, byExcess) = (among[.score] ?? 0, among[.excess] ?? 0)
+    print(
+      "of 80 keys that null models like, among the best 5 %: by score \(byScore), by excess \(byExcess)"
+    )
+    // Four are expected of drawn keys.
+    #expect(byScore > 30 && byExcess < byScore / 2)
+  }
+
   @Test("A thief who also teaches the model keys that anybody can make does not stop the claim")
   func plantedForeignKey() throws {
     let task = try TinyTask.shared.get()

@@ -191,6 +191,24 @@ struct RemovalStressTests {
     #expect(report.unjudged(level: 0.4).count == 1)
   }
 
+  @Test(
+    "A foreign key that any model answers does not hide the owner's, unless scores are compared")
+  func easyForeignKey() throws {
+    let stolen = try StolenModel.shared.get()
+    for (keyRank, isLargest) in [(RankTest.KeyRank.excess, true), (.score, false)] {
+      let suite = StressSuite(
+        attacks: [],
+        marks: [
+          StressMark("own", role: .own, score: stolen.score(stolen.carriers), contents: ""),
+          StressMark("easy", role: .foreign, score: stolen.score(stolen.carriers), contents: ""),
+        ], keyRank: keyRank,
+        nulls: [NullScores(try stolen.model().architecture, scores: [[0, 0.9], [0.1, 0.9]])])
+      let own = try #require(try run(suite).rows[0].own)
+      #expect(own.value == 1 && own.pValue == 1 / 6.0)
+      #expect(own.isLargest == isLargest, "\(keyRank)")
+    }
+  }
+
   @Test("A new last layer hides the mark; under the original one it is found again")
   func originalLastLayer() throws {
     let report = try run(suite(["rtll:epochs=1,learning_rate=0", "ftll:epochs=1"]))

@@ -39,8 +39,8 @@ public struct RankTest: Hashable, Sendable, Codable {
     /// The suspect's scores as they are.
     case score
     /// What of them is beyond the mean of the null models under the same key: keys whose carriers any model answers
-    /// stand out less. Rests on null models that the owner did not see before choosing a key (`nulls.draw`), as the
-    /// table does; any suspect may be tested, as by the scores.
+    /// stand out less, and an owner who chose one of these gains less by it. Rests on null models that the owner did
+    /// not see before choosing a key (`nulls.draw`), as the table does; any suspect may be tested, as by the scores.
     case excess
   }
 
@@ -74,8 +74,9 @@ public struct RankTest: Hashable, Sendable, Codable {
   /// Number of foreign keys that the owner's key is ranked among.
   public var foreignKeys: Int { compared.others.count }
 
-  /// What the rank among keys compares: the owner's key, and the foreign ones.
-  private var compared: (own: Double, others: [Double]) {
+  /// What the rank among keys compares on the suspect: the owner's key, and the foreign ones in order. Scores, or what
+  /// of them is beyond the mean of the null models.
+  public var compared: (own: Double, others: [Double]) {
     guard keyRank == .excess, !nulls.isEmpty else { return (observed, foreign + further) }
     let beyond = ([observed] + foreign).enumerated().map { key, score in
       score - nulls.reduce(0) { $0 + $1[key] } / Double(nulls.count)

@@ -15,13 +15,21 @@ struct KeyOptions: ParsableArguments {
   @Option(help: "Use at most this many training samples, balanced over the classes.")
   var limit: Int?
 
-  @Option(help: "Number of foreign keys for null models and suspect; default: 49.")
+  @Option(
+    help: ArgumentHelp(
+      """
+      Number of foreign keys for null models; default: 49, or as many as for the suspect where keys are compared by \
+      excess, as they are by default.
+      """))
   var foreignKeys: Int?
 
   @Option(help: "Number of foreign keys for the suspect in all; default: 999.")
   var suspectKeys: Int?
 
-  @Option(help: "Folder where null models, and what is chosen with them, are kept for other runs.")
+  @Option(
+    help:
+      "Folder where null models, what they score and what is chosen with them are kept for other runs."
+  )
   var cache: String?
 
   /// Puts what was given over a recipe.

@@ -124,7 +124,8 @@ struct StressRun {
   func suite(nulls: [NullScores]) throws -> StressSuite {
     try StressSuite(
       attacks: attacks, marks: keys.marks(loaded.normalization), margin: recipe.margin,
-      keyRank: recipe.evidence.keyRank, nulls: nulls, context: context, means: means, server: server)
+      keyRank: recipe.evidence.keyRank, nulls: nulls, context: context, means: means, server: server
+    )
   }
 
   /// Makes foreign keys as the owner made his, where he chose directions and null models are to judge: one more

@@ -89,6 +89,12 @@ extension WatermarkVerifyJob {
         "null_models_under_owner_key": summary(rank.nulls.compactMap(\.first)),
         "null_models_under_foreign_keys": summary(rank.nulls.flatMap { $0.dropFirst() }),
       ]
+      if rank.keyRank == .excess {
+        details["beyond_null_models"] = [
+          "owner_key": rank.compared.own.isFinite ? .double(rank.compared.own) : .null,
+          "foreign_keys": summary(rank.compared.others),
+        ]
+      }
       details["scores"] = try JSONValue(encoding: rank)
     }
     if let counted = report.counted { details["counted"] = try JSONValue(encoding: counted) }
@@ -112,6 +118,12 @@ extension WatermarkVerifyJob {
         row("null models, owner's key", rank.nulls.compactMap(\.first)),
         row("null models, foreign keys", rank.nulls.flatMap { $0.dropFirst() }),
       ]
+      if rank.keyRank == .excess {
+        table.rows += [
+          row("suspect beyond null models, owner's key", [rank.compared.own]),
+          row("suspect beyond null models, foreign keys", rank.compared.others),
+        ]
+      }
       lines += table.lines()
       lines.append(
         String(

@@ -46,7 +46,8 @@ public struct StressSuite {
   ///   - server: through which the stolen model is read, and through which attacks that only ask it must ask it.
   public init(
     attacks: [any RemovalAttack], marks: [StressMark], margin: Double = 0.05,
-    keyRank: RankTest.KeyRank = .excess, nulls: [NullScores] = [], context: String = "", means: String = "", server: CosineChange? = nil
+    keyRank: RankTest.KeyRank = .excess, nulls: [NullScores] = [], context: String = "",
+    means: String = "", server: CosineChange? = nil
   ) {
     precondition(
       Set(attacks.map(\.name)).count == attacks.count, "attacks have names of their own")
