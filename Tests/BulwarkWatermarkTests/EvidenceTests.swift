@@ -31,7 +31,7 @@ struct EvidenceTests {
   @Test("Ranks count ties against the owner and cannot go below one cell")
   func ranks() {
     let test = RankTest(
-      observed: 0.9, foreign: [0.1, 0.9], nulls: [[0.2, 0.3, 0.95], [0, 0, 0]])
+      observed: 0.9, foreign: [0.1, 0.9], nulls: [[0.2, 0.3, 0.95], [0, 0, 0]], keyRank: .score)
     #expect(test.cells == 9)
     #expect(test.smallestP == 1.0 / 9)
     #expect(test.modelP == 1.0 / 3)
@@ -39,10 +39,12 @@ struct EvidenceTests {
     #expect(!test.isLargestOfItsRowAndColumn)
     #expect(RankTest.p(1, among: []) == 1)
     // Without foreign keys or null models the scores themselves are ranked.
-    #expect(RankTest(observed: 0.9, foreign: [], nulls: [[0.2], [0.9], [0.1]]).p == 0.5)
-    #expect(RankTest(observed: 0.9, foreign: [0.2, 0.3, 0.1], nulls: []).p == 0.25)
+    #expect(
+      RankTest(observed: 0.9, foreign: [], nulls: [[0.2], [0.9], [0.1]], keyRank: .score).p == 0.5)
+    #expect(
+      RankTest(observed: 0.9, foreign: [0.2, 0.3, 0.1], nulls: [], keyRank: .score).p == 0.25)
     // All alike: no evidence.
-    #expect(RankTest(observed: 1, foreign: [1, 1], nulls: [[1, 1, 1]]).p == 1)
+    #expect(RankTest(observed: 1, foreign: [1, 1], nulls: [[1, 1, 1]], keyRank: .score).p == 1)
   }
 
   @Test(
@@ -60,8 +62,37 @@ struct EvidenceTests {
     // Beyond null models 0.15 and less are reached; ties and what is no number count against the owner.
     #expect(test(.excess, 0.24).keyP == 2.0 / 3 && test(.excess, 0.15).keyP == 1)
     #expect(test(.excess, .nan).keyP == 1)
+    // Six of twenty carriers against two on average is no more than four against none, whatever is rounded.
+    for (own, mean, other) in [(0.3, 0.1, 0.2), (0.6, 0.4, 0.2), (0.7, 0.1, 0.6)] {
+      let tie = RankTest(
+        observed: own, foreign: [other], nulls: [[mean, 0], [mean, 0]], keyRank: .excess)
+      #expect(tie.keyP == 1 && !tie.isLargestOfItsRowAndColumn && tie.p > 1.0 / 6)
+    }
     #expect(
       RankTest(observed: 0.9, foreign: [0.1, 0.2], nulls: [], keyRank: .excess).keyP == 1.0 / 3)
+  }
+
+  @Test("Of many foreign keys a level lets some do as well, but none of the first that must be led")
+  func leading() {
+    // The owner's key is third of 1,000 beyond null models that say nothing.
+    func rank(better: [Int]) -> RankTest {
+      let foreign = (0..<999).map { better.contains($0) ? 0.6 : 0.1 }
+      return RankTest(
+        observed: 0.5, foreign: foreign, nulls: [[Double](repeating: 0, count: 1000)],
+        keyRank: .excess, leading: 49)
+    }
+    func verdict(_ rank: RankTest, level: Double) -> VerificationReport.Verdict {
+      VerificationReport(
+        scheme: .adi, owner: "", access: .logits, level: level, commitments: 1, metric: "",
+        count: 1,
+        isCommitted: true, isDrawn: true, rank: rank, counted: nil, cleanAccuracy: 1,
+        cleanImages: 1, classShares: []
+      ).verdict
+    }
+    let late = rank(better: [49, 998])
+    #expect(late.keyP == 0.003 && late.isLargestOfItsRowAndColumn)
+    #expect(verdict(late, level: 0.003) == .derived && verdict(late, level: 0.002) == .notShown)
+    #expect(verdict(rank(better: [48, 998]), level: 0.003) == .notShown)
   }
 
   @Test(
@@ -92,7 +123,8 @@ struct EvidenceTests {
   func spread() {
     func report(_ foreign: [Double]) -> VerificationReport {
       let rank = RankTest(
-        observed: 0.5, foreign: foreign, nulls: [[0.2, 0.4, 0.5, 0.6], [0.2, 0.3, 0.5, 0.7]])
+        observed: 0.5, foreign: foreign, nulls: [[0.2, 0.4, 0.5, 0.6], [0.2, 0.3, 0.5, 0.7]],
+        keyRank: .score)
       return VerificationReport(
         scheme: .adi, owner: "", access: .logits, level: 0.1, commitments: 1, metric: "", count: 1,
         isCommitted: true, isDrawn: true, rank: rank, counted: nil, cleanAccuracy: 1,
@@ -108,16 +140,20 @@ struct EvidenceTests {
       #expect(report.warnings.count == (isOutside ? 1 : 0), "\(foreign)")
     }
     #expect(report([0.2, 0.5, 0.8]).warnings.first?.contains("0.3") == true)
-    #expect(!RankTest(observed: 0.5, foreign: [0.1], nulls: [[0.2, 0.4]]).isSpreadOutside)
+    #expect(
+      !RankTest(observed: 0.5, foreign: [0.1], nulls: [[0.2, 0.4]], keyRank: .score).isSpreadOutside
+    )
   }
 
   @Test("What is no number counts against the owner, and a suspect without numbers is refused")
   func notANumber() throws {
-    let broken = RankTest(observed: .nan, foreign: [0.1, 0.2], nulls: [[0.2, 0.1, 0.1]])
+    let broken = RankTest(
+      observed: .nan, foreign: [0.1, 0.2], nulls: [[0.2, 0.1, 0.1]], keyRank: .score)
     #expect(broken.p == 1 && broken.keyP == 1 && broken.modelP == 1)
     #expect(!broken.isLargestOfItsRowAndColumn)
     let other = RankTest(
-      observed: 0.9, foreign: [.nan, 0.2], further: [0.1], nulls: [[.infinity, 0.1, 0.1]])
+      observed: 0.9, foreign: [.nan, 0.2], further: [0.1], nulls: [[.infinity, 0.1, 0.1]],
+      keyRank: .score)
     #expect(other.p == 1 && other.keyP == 0.5 && other.modelP == 1)
 
     let task = try TinyTask.shared.get()
@@ -138,7 +174,7 @@ struct EvidenceTests {
     // One cell of twelve, and one key of twenty.
     let rank = RankTest(
       observed: 0.9, foreign: [0.1, 0.2, 0.1], further: [Double](repeating: 0.1, count: 16),
-      nulls: [[0.2, 0.1, 0.2, 0.1], [0.1, 0.1, 0.2, 0.1]])
+      nulls: [[0.2, 0.1, 0.2, 0.1], [0.1, 0.1, 0.2, 0.1]], keyRank: .score)
     func report(_ commitments: Int) -> VerificationReport {
       VerificationReport(
         scheme: .adi, owner: "owner", access: .logits, level: 0.1, commitments: commitments,
@@ -159,17 +195,17 @@ struct EvidenceTests {
     // A sharp model: everything is a little higher, the owner's key no more than others.
     let sharp = RankTest(
       observed: 0.6, foreign: [0.6, 0.59, 0.61],
-      nulls: [[0.2, 0.2, 0.19, 0.21], [0.1, 0.1, 0.1, 0.1]])
+      nulls: [[0.2, 0.2, 0.19, 0.21], [0.1, 0.1, 0.1, 0.1]], keyRank: .score)
     #expect(sharp.p > 0.2)
     // An easy key: every model answers it.
     let easy = RankTest(
       observed: 0.9, foreign: [0.1, 0.2, 0.1],
-      nulls: [[0.9, 0.1, 0.2, 0.1], [0.88, 0.1, 0.15, 0.1]])
+      nulls: [[0.9, 0.1, 0.2, 0.1], [0.88, 0.1, 0.15, 0.1]], keyRank: .score)
     #expect(easy.p > 0.2)
     // A mark: this key on this model.
     let mark = RankTest(
       observed: 0.9, foreign: [0.1, 0.2, 0.1],
-      nulls: [[0.2, 0.1, 0.2, 0.1], [0.1, 0.1, 0.2, 0.1]])
+      nulls: [[0.2, 0.1, 0.2, 0.1], [0.1, 0.1, 0.2, 0.1]], keyRank: .score)
     #expect(mark.p == 1.0 / 12)
     #expect(mark.isLargestOfItsRowAndColumn)
     let sums = mark.excess.map { $0.reduce(0, +) }
@@ -191,8 +227,8 @@ struct EvidenceTests {
       let columns = (0..<20).map { _ in normal() }
       let cells = rows.map { row in columns.map { row + $0 + 0.3 * normal() } }
       let test = RankTest(
-        observed: cells[0][0], foreign: Array(cells[0].dropFirst()), nulls: Array(cells.dropFirst())
-      )
+        observed: cells[0][0], foreign: Array(cells[0].dropFirst()),
+        nulls: Array(cells.dropFirst()), keyRank: .score)
       for level in claims.keys where test.p <= level { claims[level, default: 0] += 1 }
     }
     // Three standard errors above the level at most.
@@ -259,6 +295,12 @@ struct FalseClaimTests {
           }
           #expect(Double(claims) <= level * 200, "\(claims) claims at \(level), \(access)")
         }
+      }
+      // Alone, as p, with room: one suspect may like many keys.
+      for level in [0.01, 0.05] {
+        let below = byExcess.count { ($0.rank?.keyP ?? 0) <= level }
+        #expect(
+          Double(below) <= 2.5 * level * 200, "\(below) of 200 by excess at \(level), \(access)")
       }
       // At 1e-3 a fifth of a claim is expected; more than one has probability below 0.02.
       #expect(reports.count { $0.verdict == .derived } <= 1, "\(access)")

@@ -1,3 +1,4 @@
+import BulwarkData
 import BulwarkNN
 import BulwarkTensor
 import BulwarkTraining
@@ -21,14 +22,14 @@ struct NullTableTests {
   /// Scores of null models, and the keys that they were asked about.
   private func scores(
     _ key: WatermarkKey, keys: Int, of models: [ImageClassifier], access: SuspectAccess = .logits,
-    isKept: Bool = true, stopAfter: Int? = nil
+    data: TrainingData? = nil, isKept: Bool = true, stopAfter: Int? = nil
   ) throws -> (rows: [[Double]], asked: Int) {
     let log = EventLog()
     let task = try TinyTask.shared.get()
     let session = try TrainingSession(
       seed: 0, events: log, stopRequested: { stopAfter.map { log.steps.count >= $0 } ?? false })
     let verifier = try WatermarkVerifier(
-      key, published: nil, nulls: models, data: task.data,
+      key, published: nil, nulls: models, data: data ?? task.data,
       options: VerificationOptions(foreignKeys: 1, suspectKeys: keys, access: access),
       cache: isKept ? folder.path + "/cache" : nil, session: session)
     return (verifier.nulls, log.steps.reduce(0) { $0 + $1.samples })
@@ -73,10 +74,25 @@ struct NullTableTests {
     var more = WatermarkOptions.small
     more.carriers.count += 10
     #expect(try scores(task.key(.zhangContent, more), keys: 9, of: models).asked == 20)
-    // Another sealing, or another owner's name, changes nothing that is asked.
+    // Another sealing changes nothing that is asked.
     let sealed = key.sealed(try models[0].checkpoint(data: task.data).modelDigest())
     #expect(try scores(sealed, keys: 9, of: models).asked == 0)
     #expect(try files().count == 4)
+    // The same key, other images for foreign keys, clean images, pixels as a model wants them.
+    let (train, test) = (task.data.train, try #require(task.data.evaluator.test))
+    let plain = task.data.normalization
+    let brighter = Normalize(mean: plain.mean.map { $0 + 0.1 }, deviation: plain.deviation)
+    let others: [(ImageDataset, ImageDataset, Normalize)] = [
+      (try train.subset(Array(0..<train.count - 1)), test, plain),
+      (train, try test.subset(Array(0..<test.count - 1)), plain), (train, test, brighter),
+    ]
+    for (place, (train, test, normalization)) in others.enumerated() {
+      let data = TrainingData(
+        train: train,
+        evaluator: Evaluator(test: test, triggered: nil, normalization: normalization))
+      #expect(try scores(key, keys: 9, of: models, data: data).asked == 20, "\(place)")
+    }
+    #expect(try files().count == 7)
   }
 
   @Test("What was scored before a stop stays; what cannot be read is scored again")
@@ -90,6 +106,18 @@ struct NullTableTests {
     #expect(try scores(key, keys: 139, of: models).asked == 2 * 140 - 3 * 64)
     let file = folder.path + "/cache/" + (try #require(try files().first))
     let whole = try scores(key, keys: 139, of: models)
+    let text = try String(contentsOfFile: file, encoding: .utf8)
+    let (name, row) = try #require(
+      JSONDecoder().decode([String: [Double]].self, from: Data(text.utf8)).first)
+    func with(_ score: String) -> String {
+      let numbers = [score] + row.dropFirst().map { "\($0)" }
+      return "{\"\(name)\": [\(numbers.joined(separator: ","))]}"
+    }
+    // A row with what is no score is as good as none.
+    for score in ["null", "7", "-0.1", "1e308"] {
+      try with(score).write(toFile: file, atomically: true, encoding: .utf8)
+      #expect(try scores(key, keys: 139, of: models).asked == 2 * 140, "\(score)")
+    }
     for damage in ["", "{", "[1]", "{\"a\": \"b\"}"] {
       try damage.write(toFile: file, atomically: true, encoding: .utf8)
       let mended = try scores(key, keys: 139, of: models)

@@ -47,12 +47,13 @@ struct ScoreTable {
   /// One model as the suspect under one of these keys, the other models being null models.
   ///
   /// - Parameters:
-  ///   - foreign: scores of the same models; the first `shared` keys stand in the table, all by excess.
+  ///   - foreign: scores of the same models.
   ///   - suspect: which model.
   ///   - key: which key.
   ///   - access: how they were asked.
   ///   - scheme: for the report.
-  ///   - shared: foreign keys that null models are scored under.
+  ///   - shared: foreign keys that the owner's must lead, and that null models are scored under; by excess they are
+  ///     scored under all.
   ///   - keyRank: how keys are compared on the suspect.
   ///   - isDrawn: whether the key's images were drawn again.
   /// - Returns: what a verifier would report under a commitment.
@@ -64,12 +65,13 @@ struct ScoreTable {
   ) throws -> VerificationReport {
     let own = try #require(values[access])
     let others = try #require(foreign.values[access])
-    let shared = keyRank == .excess ? others[suspect].count : shared
+    let inTable = keyRank == .excess ? others[suspect].count : shared
     let nulls = own.indices.filter { $0 != suspect }
-      .map { [own[$0][key]] + others[$0].prefix(shared) }
+      .map { [own[$0][key]] + others[$0].prefix(inTable) }
     let rank = RankTest(
-      observed: own[suspect][key], foreign: Array(others[suspect].prefix(shared)),
-      further: Array(others[suspect].dropFirst(shared)), nulls: nulls, keyRank: keyRank)
+      observed: own[suspect][key], foreign: Array(others[suspect].prefix(inTable)),
+      further: Array(others[suspect].dropFirst(inTable)), nulls: nulls, keyRank: keyRank,
+      leading: shared)
     return VerificationReport(
       scheme: scheme, owner: "owner", access: access, level: 1e-3, commitments: 1,
       metric: "score", count: 20, isCommitted: true, isDrawn: isDrawn, rank: rank, counted: nil,

@@ -45,7 +45,7 @@ struct StressVerdictTests {
     #expect(removed(row("none", p: 0.001), attacks) == ["not the largest"])
     let table = RankTest(
       observed: 0.6, foreign: [0.1, 0.2, 0.1],
-      nulls: [[0.2, 0.1, 0.7, 0.1], [0.6, 0.5, 0.6, 0.5]])
+      nulls: [[0.2, 0.1, 0.7, 0.1], [0.6, 0.5, 0.6, 0.5]], keyRank: .score)
     for level in [0.05, 1.0 / 12, 0.5] {
       let report = VerificationReport(
         scheme: .adi, owner: "", access: .logits, level: level, commitments: 1,

@@ -297,6 +297,6 @@ struct ForgeryTests {
     let observed = try #require(try score.score(suspect, session: session))
     let nulls = try models.prefix(9).map { [try #require(try score.score($0, session: session))] }
     #expect(observed > 0.7)
-    #expect(RankTest(observed: observed, foreign: [], nulls: nulls).p > 0.05)
+    #expect(RankTest(observed: observed, foreign: [], nulls: nulls, keyRank: .score).p > 0.05)
   }
 }

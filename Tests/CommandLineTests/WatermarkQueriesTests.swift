@@ -21,7 +21,7 @@ struct WatermarkQueriesTests {
     let commitment = try #require(details["commitment"] as? String)
     let key = run + "/key.json"
     let task = ["--key", key, "--limit", "200", "--set", "data.test_limit=60", "--threads", "1"]
-    let numbers = ["--foreign-keys", "19", "--suspect-keys", "99"]
+    let numbers = ["--suspect-keys", "99"]
 
     let queries = fixture.out("queries")
     let asked = try await fixture.tool.start(

@@ -266,6 +266,8 @@ struct WatermarkTests {
     #expect(outcome.status == 0, "\(outcome.stderr)")
     let details = try #require(outcome.json?["details"] as? [String: Any])
     #expect(details["missing_null_models"] as? Int == 3)
+    // Three null models and the suspect under 80 keys.
+    #expect(details["scores"] as? Int == 4 * 80)
     #expect(!FileManager.default.fileExists(atPath: fixture.out("cache")))
   }
 }

@@ -15,6 +15,7 @@ struct NullTable {
   /// Digests of the models' weights; empty where nothing is kept.
   private let names: [String]
   private let file: String?
+  private var written = ContinuousClock.now
 
   /// To be raised with every change after which equal models score otherwise under equal keys.
   private static let revision = 1
@@ -24,11 +25,13 @@ struct NullTable {
   /// - Parameters:
   ///   - models: one for each row.
   ///   - folder: where rows are kept; nil keeps none.
+  ///   - range: of scores; rows that hold others are asked for again.
   ///   - identity: of everything that decides scores beside the models.
   /// - Throws: `TensorError`.
-  init(of models: [ImageClassifier], keptIn folder: String?, identity: () throws -> JSONValue)
-    throws
-  {
+  init(
+    of models: [ImageClassifier], keptIn folder: String?, range: ClosedRange<Double>,
+    identity: () throws -> JSONValue
+  ) throws {
     guard let folder else {
       (rows, names, file) = (models.map { _ in [] }, [], nil)
       return
@@ -37,20 +40,33 @@ struct NullTable {
     let file = "\(folder)/scores-\(SHA256Digest(of: try whole.text()).description.prefix(24)).json"
     let names = try models.map { try $0.weightDigest() }
     let kept = Self.kept(file)
-    rows = names.map { kept[$0] ?? [] }
+    rows = names.map { name in
+      guard let row = kept[name], Self.isSound(row, range) else { return [] }
+      return row
+    }
     self.names = names
     self.file = file
   }
 
-  /// Adds scores under the next keys.
-  mutating func add(_ scores: [Double?], to row: Int) { rows[row] += scores }
+  /// A model has a place for the marks of all keys or of none, and scores are numbers of the range.
+  private static func isSound(_ row: [Double?], _ range: ClosedRange<Double>) -> Bool {
+    let scores = row.compactMap { $0 }
+    return scores.isEmpty || scores.count == row.count && scores.allSatisfy(range.contains)
+  }
+
+  /// Adds scores under the next keys, and keeps what is there once a minute.
+  mutating func add(_ scores: [Double?], to row: Int) {
+    rows[row] += scores
+    if .now - written > .seconds(60) { keep() }
+  }
 
   /// Writes what is there, beside what others kept, of each row the longer; where nothing can be written, the next run
   /// asks again.
-  func keep() {
+  mutating func keep() {
     guard let file else { return }
+    written = .now
     var kept = Self.kept(file)
-    for (name, row) in zip(names, rows) where row.count > kept[name]?.count ?? 0 {
+    for (name, row) in zip(names, rows) where !row.isEmpty && row.count >= kept[name]?.count ?? 0 {
       kept[name] = row
     }
     try? FileManager.default.createDirectory(
@@ -59,7 +75,7 @@ struct NullTable {
       Data((try JSONValue.text(of: kept) + "\n").utf8), to: file, overwrite: true)
   }
 
-  /// What a run kept; a file that cannot be read, or that holds what is no score, is made anew.
+  /// What a run kept; a file that cannot be read is made anew.
   private static func kept(_ file: String) -> [String: [Double?]] {
     FileManager.default.contents(atPath: file).flatMap {
       try? JSONDecoder().decode([String: [Double?]].self, from: $0)

@@ -1,6 +1,6 @@
 extension RankTest {
-  /// The table's part of the rule that a verdict follows: the rank passes the level, and the score itself
-  /// is above all others of its row and column, which can only keep a claim back. A verdict on a suspect
+  /// The table's part of the rule that a verdict follows: the rank passes the level, the score is above every null
+  /// model's, and the key leads the first foreign ones, which can only keep a claim back. A verdict on a suspect
   /// (`VerificationReport.verdict`) wants more; the removal suite judges surrogates by this.
   ///
   /// - Parameters:

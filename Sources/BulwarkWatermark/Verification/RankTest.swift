@@ -33,6 +33,8 @@ public struct RankTest: Hashable, Sendable, Codable {
 
   /// What the rank among keys compares.
   public let keyRank: KeyRank
+  /// How many of the foreign keys of the table, the first ones, the owner's key must lead.
+  public let leading: Int
 
   /// What the rank among keys compares.
   public enum KeyRank: String, Hashable, Sendable, Codable, CaseIterable {
@@ -52,9 +54,10 @@ public struct RankTest: Hashable, Sendable, Codable {
   ///   - further: scores of the suspect under other foreign keys; they count among keys alone.
   ///   - nulls: a row of K + 1 scores for each null model, the owner's key first.
   ///   - keyRank: what the rank among keys compares; `excess` has no use for `further`.
+  ///   - leading: how many of the foreign keys of the table the owner's must lead; nil for all.
   public init(
     observed: Double, foreign: [Double], further: [Double] = [], nulls: [[Double]],
-    keyRank: KeyRank = .score
+    keyRank: KeyRank, leading: Int? = nil
   ) {
     precondition(
       nulls.allSatisfy { $0.count == foreign.count + 1 }, "every row has a score for every key")
@@ -63,6 +66,7 @@ public struct RankTest: Hashable, Sendable, Codable {
     self.further = further
     self.nulls = nulls
     self.keyRank = keyRank
+    self.leading = min(leading ?? foreign.count, foreign.count)
   }
 
   /// All scores that stand in the table, the suspect's row and the owner's column first.
@@ -74,15 +78,25 @@ public struct RankTest: Hashable, Sendable, Codable {
   /// Number of foreign keys that the owner's key is ranked among.
   public var foreignKeys: Int { compared.others.count }
 
-  /// What the rank among keys compares on the suspect: the owner's key, and the foreign ones in order. Scores, or what
-  /// of them is beyond the mean of the null models.
-  public var compared: (own: Double, others: [Double]) {
-    guard keyRank == .excess, !nulls.isEmpty else { return (observed, foreign + further) }
-    let beyond = ([observed] + foreign).enumerated().map { key, score in
-      score - nulls.reduce(0) { $0 + $1[key] } / Double(nulls.count)
+  /// What of the suspect's scores under the keys of the table, the owner's first, is beyond the mean of the null models
+  /// under the same key; the scores themselves without null models.
+  public var beyond: [Double] {
+    let row = [observed] + foreign
+    guard !nulls.isEmpty else { return row }
+    return row.indices.map { key in
+      row[key] - nulls.reduce(0) { $0 + $1[key] } / Double(nulls.count)
     }
-    return (beyond[0], Array(beyond.dropFirst()))
   }
+
+  /// What the rank among keys compares on the suspect: the owner's key, and the foreign ones in order.
+  private var compared: (own: Double, others: [Double]) {
+    guard keyRank == .excess, !nulls.isEmpty else { return (observed, foreign + further) }
+    let beyond = self.beyond
+    return (beyond[0] - Self.room, Array(beyond.dropFirst()))
+  }
+
+  /// By how much sums of the same numbers in another order, and of rounded shares, may differ and still be ties.
+  private static let room = 1e-7
 
   /// The excess of every cell, in the order of `table`; the scores themselves where there are no foreign
   /// keys or no null models, which leaves nothing to compare a mean with.
@@ -103,8 +117,7 @@ public struct RankTest: Hashable, Sendable, Codable {
   /// Other cells whose excess is at least the owner's on the suspect, or no number.
   public var reached: Int {
     let excess = self.excess
-    // Sums of the same numbers in another order must count as ties.
-    let own = excess[0][0] - 1e-9
+    let own = excess[0][0] - Self.room
     return excess.reduce(-1) { count, row in count + row.count { !($0 < own) } }
   }
 
@@ -134,13 +147,14 @@ public struct RankTest: Hashable, Sendable, Codable {
   /// The smallest `keyP` that so many foreign keys can give.
   public var smallestKeyP: Double { 1 / Double(foreignKeys + 1) }
 
-  /// Whether the score itself is above that of every null model under the owner's key and, compared as `keyRank`
-  /// says, above that of the suspect under every foreign key of the table.
+  /// Whether the score is above that of every null model under the owner's key.
+  public var isLargestOfItsColumn: Bool { nulls.allSatisfy { $0[0] < observed } }
+
+  /// Whether it also leads the suspect's scores under the first `leading` foreign keys, compared as `keyRank` says.
   public var isLargestOfItsRowAndColumn: Bool {
-    guard nulls.allSatisfy({ $0[0] < observed }) else { return false }
-    guard keyRank == .excess else { return foreign.allSatisfy { $0 < observed } }
+    guard isLargestOfItsColumn else { return false }
     let (own, others) = compared
-    return others.allSatisfy { $0 < own }
+    return others.prefix(leading).allSatisfy { $0 < own }
   }
 
   /// Deviation of the suspect's scores over the foreign keys of the table; nil for fewer than two keys.

@@ -6,8 +6,8 @@ public struct VerificationOptions: Hashable, Sendable, Codable {
   public var level: Double
   /// Number of commitments that the owner has published: each is one more chance of a lucky key.
   public var commitments: Int
-  /// Number of foreign keys that the null models are scored under at least; where keys are compared by excess they
-  /// are scored under all.
+  /// Number of foreign keys, the first ones, that the owner's key must lead on the suspect, whatever the level. Null
+  /// models are scored under these; where keys are compared by excess, under all.
   public var foreignKeys: Int
   /// Number of foreign keys that the suspect is scored under in all, the first `foreignKeys` among them:
   /// the rank among keys cannot go below 1 / (1 + this number).

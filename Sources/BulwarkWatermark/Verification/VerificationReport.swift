@@ -80,8 +80,8 @@ public struct VerificationReport: Hashable, Sendable, Codable {
   /// 2. The rank among keys on the suspect, of scores or of what is beyond the null models', is at most the level:
   ///    holds for any suspect.
   /// 3. The score is above every null model's: the most that they can say about any key.
-  /// 4. The rank of the excess in the table is at most the level, and the score above the suspect's own
-  ///    under every foreign key of the table.
+  /// 4. The rank of the excess in the table is at most the level, and the owner's key leads the first foreign ones
+  ///    (`RankTest.leading`) on the suspect.
   /// 5. Where the key's images were not drawn again, the rank among models is at most the level, too: they
   ///    may have been chosen, and then only models count.
   public var verdict: Verdict {
@@ -140,10 +140,15 @@ public struct VerificationReport: Hashable, Sendable, Codable {
         + short(rank.smallestKeyP)
     }
     guard rank.p <= testedLevel else { return "" }
-    if !rank.isLargestOfItsRowAndColumn {
-      return ", but a null model or a foreign key scores as high"
+    if !rank.isLargestOfItsColumn {
+      return ", but a null model scores as high under the owner's key"
     }
-    if rank.keyP > testedLevel { return ", but too many foreign keys score as high on the suspect" }
+    if rank.keyP > testedLevel {
+      return ", but too many foreign keys do as well on the suspect"
+    }
+    if !rank.isLargestOfItsRowAndColumn {
+      return ", but one of the first \(rank.leading) foreign keys, which it must lead, does as well"
+    }
     return ", but the key's images could not be drawn again from these data, or its directions are "
       + "none of the first, and count as chosen: then only models are evidence, and the smallest possible p among them is "
       + short(rank.smallestModelP)

@@ -72,7 +72,8 @@ public struct WatermarkVerifier {
     // Once for all keys: a sample of the sample is itself.
     let sample = try SignalScore.sample(of: probe)
     self.sample = sample
-    let table = try NullTable(of: nulls, keptIn: cache) {
+    let range = 0...(key.mark.signal == nil ? 1 : Double.greatestFiniteMagnitude)
+    let table = try NullTable(of: nulls, keptIn: cache, range: range) {
       [
         "key": .string(try key.contents().description), "foreign": try foreign.identity(),
         "normalization": try JSONValue(encoding: data.normalization),
@@ -108,9 +109,9 @@ public struct WatermarkVerifier {
     let steps = turns.reduce(0) { $0 + $1.lacking.count }
     var progress =
       steps > 0 ? ScoringProgress(session, stage: ScoringProgress.nullModels, steps: steps) : nil
+    // Also where it is stopped.
+    defer { if steps > 0 { table.keep() } }
     for (turn, lacking) in turns {
-      // Also where it is stopped.
-      defer { table.keep() }
       let scores = try turn.map(score)
       for place in lacking {
         let missing = Array(scores.dropFirst(table.rows[place].count - turn.lowerBound))
@@ -213,7 +214,7 @@ public struct WatermarkVerifier {
           RankTest(
             observed: $0[0], foreign: Array($0[1...options.tableKeys]),
             further: Array($0.dropFirst(options.tableKeys + 1)), nulls: nulls,
-            keyRank: options.keyRank)
+            keyRank: options.keyRank, leading: options.foreignKeys)
         },
       counted: try counted(normalize, asked), cleanAccuracy: Double(right) / Double(probe.count),
       cleanImages: probe.count, classShares: shares)

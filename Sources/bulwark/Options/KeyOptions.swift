@@ -18,8 +18,8 @@ struct KeyOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      Number of foreign keys for null models; default: 49, or as many as for the suspect where keys are compared by \
-      excess, as they are by default.
+      Number of foreign keys, the first ones, that the owner's key must lead; null models are asked about these, \
+      or about all where keys are compared by excess, as they are by default; default: 49.
       """))
   var foreignKeys: Int?
 

@@ -101,6 +101,9 @@ extension StressReport {
         + (row.ownWithOriginalLastLayer.map {
           ["original last layer: \(row.own?.spoken($0) ?? percent($0))"]
         } ?? [])
+        + (row.hiddenLead.map {
+          ["leads by \(row.own?.spoken($0) ?? percent($0)) beyond null models"]
+        } ?? [])
       return cells + count + [row.own?.spoken ?? "–"] + foreign + p
         + [
           percent(row.classPriorShift), spokenDuration(row.seconds), notes.joined(separator: "; "),
@@ -127,7 +130,8 @@ extension StressReport {
         + "below \(String(format: "%.2g", smallest)): the level \(level) needs more."
     }
     guard isShown else {
-      let reason = p <= level ? ", but a null model or a foreign key scores as high" : ""
+      let reason =
+        p <= level ? ", but a null model scores as high or a foreign key does as well" : ""
       return "The model does not show this key (p = \(short), level \(level)\(reason)): there is "
         + "nothing to remove, and no attack is judged."
     }

@@ -24,7 +24,7 @@ struct WatermarkQueriesJob {
     result.inputs = try task.bundle.inputs
     result.inputs["key"] = .string(recipe.key)
     result.details = [
-      "queries": .int(queries.count), "foreign_keys": .int(recipe.evidence.foreignKeys),
+      "queries": .int(queries.count), "foreign_keys": .int(recipe.evidence.tableKeys),
       "suspect_keys": .int(recipe.evidence.allKeys), "dry_run": .bool(options.dryRun),
     ]
     if !options.dryRun { result.outputs = try write(queries, to: out) }

@@ -91,8 +91,8 @@ extension WatermarkVerifyJob {
       ]
       if rank.keyRank == .excess {
         details["beyond_null_models"] = [
-          "owner_key": rank.compared.own.isFinite ? .double(rank.compared.own) : .null,
-          "foreign_keys": summary(rank.compared.others),
+          "owner_key": .double(rank.beyond[0]),
+          "foreign_keys": summary(Array(rank.beyond.dropFirst())),
         ]
       }
       details["scores"] = try JSONValue(encoding: rank)
@@ -120,8 +120,8 @@ extension WatermarkVerifyJob {
       ]
       if rank.keyRank == .excess {
         table.rows += [
-          row("suspect beyond null models, owner's key", [rank.compared.own]),
-          row("suspect beyond null models, foreign keys", rank.compared.others),
+          row("suspect beyond null models, owner's key", [rank.beyond[0]]),
+          row("suspect beyond null models, foreign keys", Array(rank.beyond.dropFirst())),
         ]
       }
       lines += table.lines()

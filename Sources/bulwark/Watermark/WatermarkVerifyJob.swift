@@ -47,7 +47,7 @@ struct WatermarkVerifyJob: RecipeJob {
     let population = try task.population(recipe, of: suspect.architecture)
     let missing = try missing(population, for: key, session)
     if options.dryRun {
-      try estimate(population, task, missing: missing)
+      try estimate(population, key, task, missing: missing)
       return
     }
     if missing > 0 { console.note("training \(missing) null models; \(recipe.cache) keeps them") }
@@ -154,7 +154,9 @@ struct WatermarkVerifyJob: RecipeJob {
     return paths.count { !FileManager.default.fileExists(atPath: $0) }
   }
 
-  private func estimate(_ population: NullPopulation, _ task: WatermarkTask, missing: Int) throws {
+  private func estimate(
+    _ population: NullPopulation, _ key: WatermarkKey, _ task: WatermarkTask, missing: Int
+  ) throws {
     let watch = StopWatch(SupervisedTrainer.stage)
     let session = try task.session(
       seed: 0, events: watch, stopRequested: { watch.hasSeenEnough })
@@ -167,16 +169,45 @@ struct WatermarkVerifyJob: RecipeJob {
       // What was asked for.
     }
     let one = watch.totalSeconds
-    let estimate = WorkEstimate(seconds: one * Double(missing))
+    // Drawn once for all models; those that have been asked before are not asked again.
+    let answers =
+      population.count * (1 + recipe.evidence.tableKeys) + 1 + recipe.evidence.allKeys
+    let scoring = Double(answers) * (try secondsPerAnswer(population, key, task))
+    let estimate = WorkEstimate(seconds: one * Double(missing) + scoring)
     var result = ResultObject(command: command)
     result.recipe = resolved.digest
     result.metrics = estimate.metrics
-    result.details = ["dry_run": true, "missing_null_models": .int(missing)]
+    result.details = [
+      "dry_run": true, "missing_null_models": .int(missing), "scores": .int(answers),
+    ]
     try console.finish(result) {
       [
         "Everything checked; nothing was trained.",
-        estimate.line(" for \(missing) null models of \(spokenDuration(one)) each"),
+        estimate.line(
+          " for \(missing) null models of \(spokenDuration(one)) each, and \(answers) scores of models under "
+            + "keys (\(spokenDuration(scoring)); less where the cache has some)"),
       ]
     }
+  }
+
+  /// Seconds to draw a key and to ask a model about it, by an untrained one.
+  private func secondsPerAnswer(
+    _ population: NullPopulation, _ key: WatermarkKey, _ task: WatermarkTask
+  ) throws -> Double {
+    let keys = 15
+    let session = try task.session(seed: 0, events: nil)
+    let model = try population.architecture.build(
+      key: session.key.stream("weights"), device: session.device)
+    let foreign = try ForeignKeys(
+      of: key, material: task.data.train,
+      choosing: ChoosingModel(model, normalization: task.data.normalization, session: session))
+    let begin = ContinuousClock.now
+    _ = try WatermarkVerifier(
+      key, published: nil, nulls: [model], data: task.data,
+      options: VerificationOptions(
+        foreignKeys: keys, suspectKeys: keys, access: recipe.evidence.access),
+      foreign: foreign, session: session)
+    let spent = (ContinuousClock.now - begin).components
+    return (Double(spent.seconds) + Double(spent.attoseconds) * 1e-18) / Double(1 + keys)
   }
 }

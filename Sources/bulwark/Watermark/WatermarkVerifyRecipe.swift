@@ -37,7 +37,7 @@ struct WatermarkVerifyRecipe: ToolRecipe, Equatable {
   var nulls = NullSettings()
   /// Level, numbers of commitments and foreign keys, access.
   var evidence = VerificationOptions()
-  /// Where null models are kept for other runs.
+  /// Where null models, and what they score under a key, are kept for other runs.
   var cache = "runs/cache"
 
   /// Models trained without any mark.

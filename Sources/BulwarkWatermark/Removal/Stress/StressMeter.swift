@@ -119,7 +119,10 @@ struct StressMeter {
       let population = nulls.first(where: { $0.surrogates == model.architecture }),
       !population.scores.isEmpty
     else { return readings }
-    let foreign = readings.filter { $0.role == .foreign }.compactMap(\.value)
+    let foreignPlaces = readings.indices.filter {
+      readings[$0].role == .foreign && readings[$0].value != nil
+    }
+    let foreign = foreignPlaces.compactMap { readings[$0].value }
     // A surrogate without a place for some key's mark has no rank.
     guard population.scores.allSatisfy({ $0.count == foreign.count + 1 }) else { return readings }
     let test = RankTest(
@@ -127,6 +130,12 @@ struct StressMeter {
     readings[own].pValue = test.p
     readings[own].log10P = test.log10P
     readings[own].isLargest = test.isLargestOfItsRowAndColumn
+    if keyRank == .excess {
+      readings[own].beyond = test.beyond[0]
+      for (place, beyond) in zip(foreignPlaces, test.beyond.dropFirst()) {
+        readings[place].beyond = beyond
+      }
+    }
     readings[own].smallestP = test.smallestP
     return readings
   }

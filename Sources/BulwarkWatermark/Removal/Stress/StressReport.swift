@@ -24,8 +24,11 @@ public struct StressReport: Sendable, Codable, Equatable {
     public var pValue: Double?
     /// log10 of `pValue`; nil without it.
     public var log10P: Double?
-    /// Whether no null model and no foreign key scores as high; nil without `pValue`.
+    /// Whether no null model scores as high and no foreign key does as well (`RankTest.isLargestOfItsRowAndColumn`);
+    /// nil without `pValue`.
     public var isLargest: Bool?
+    /// What the suspect says beyond null models under this key, where keys are compared by that; nil without null models.
+    public var beyond: Double?
     /// The smallest p-value that so many null models and keys can give; nil without `pValue`.
     public var smallestP: Double?
 
@@ -85,6 +88,15 @@ public struct StressReport: Sendable, Codable, Equatable {
 
     /// The owner's reading; nil when only foreign keys were read.
     public var own: Reading? { readings.first { $0.role == .own } }
+
+    /// By how much the owner's key leads every foreign one beyond null models, where the score alone does not show it.
+    public var hiddenLead: Double? {
+      let foreign = readings.filter { $0.role == .foreign }.compactMap(\.beyond)
+      guard let own, let beyond = own.beyond, let most = foreign.max(), beyond > most,
+        let value = own.value, let strongest = strongestForeign?.value, strongest >= value
+      else { return nil }
+      return beyond - most
+    }
 
     /// The foreign key that scores most.
     public var strongestForeign: Reading? {
