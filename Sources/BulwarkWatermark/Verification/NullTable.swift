@@ -15,6 +15,7 @@ struct NullTable {
   /// Digests of the models' weights; empty where nothing is kept.
   private let names: [String]
   private let file: String?
+  private let range: ClosedRange<Double>
   private var written = ContinuousClock.now
 
   /// To be raised with every change after which equal models score otherwise under equal keys.
@@ -32,6 +33,7 @@ struct NullTable {
     of models: [ImageClassifier], keptIn folder: String?, range: ClosedRange<Double>,
     identity: () throws -> JSONValue
   ) throws {
+    self.range = range
     guard let folder else {
       (rows, names, file) = (models.map { _ in [] }, [], nil)
       return
@@ -39,11 +41,8 @@ struct NullTable {
     let whole: JSONValue = ["revision": .int(Self.revision), "scores": try identity()]
     let file = "\(folder)/scores-\(SHA256Digest(of: try whole.text()).description.prefix(24)).json"
     let names = try models.map { try $0.weightDigest() }
-    let kept = Self.kept(file)
-    rows = names.map { name in
-      guard let row = kept[name], Self.isSound(row, range) else { return [] }
-      return row
-    }
+    let kept = Self.kept(file, range)
+    rows = names.map { kept[$0] ?? [] }
     self.names = names
     self.file = file
   }
@@ -65,7 +64,7 @@ struct NullTable {
   mutating func keep() {
     guard let file else { return }
     written = .now
-    var kept = Self.kept(file)
+    var kept = Self.kept(file, range)
     for (name, row) in zip(names, rows) where !row.isEmpty && row.count >= kept[name]?.count ?? 0 {
       kept[name] = row
     }
@@ -75,10 +74,11 @@ struct NullTable {
       Data((try JSONValue.text(of: kept) + "\n").utf8), to: file, overwrite: true)
   }
 
-  /// What a run kept; a file that cannot be read is made anew.
-  private static func kept(_ file: String) -> [String: [Double?]] {
-    FileManager.default.contents(atPath: file).flatMap {
+  /// What a run kept; a file that cannot be read, or a row with other than scores, is made anew.
+  private static func kept(_ file: String, _ range: ClosedRange<Double>) -> [String: [Double?]] {
+    let rows = FileManager.default.contents(atPath: file).flatMap {
       try? JSONDecoder().decode([String: [Double?]].self, from: $0)
-    } ?? [:]
+    }
+    return (rows ?? [:]).filter { isSound($0.value, range) }
   }
 }

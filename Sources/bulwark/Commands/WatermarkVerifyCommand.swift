@@ -8,8 +8,8 @@ struct WatermarkVerifyCommand: ToolCommand {
     abstract: "Test whether a suspect was derived from a marked model.",
     discussion: """
       Opens the commitment, draws the key's images again, trains null models that the cache lacks, and \
-      ranks the suspect's score under the owner's key among foreign keys on the suspect, among null \
-      models, and its excess among all (model, key) pairs. Exit code 2 when nothing is shown. \
+      ranks what the suspect says under the owner's key, beyond null models, among foreign keys, its score \
+      among null models, and its excess among all (model, key) pairs. Exit code 2 when nothing is shown. \
       How null models are trained is set with --set nulls.training.KEY=VALUE: as the owner's model was.
       """)
 
