@@ -203,7 +203,10 @@ struct RemovalStressTests {
           StressMark("easy", role: .foreign, score: stolen.score(stolen.carriers), contents: ""),
         ], keyRank: keyRank,
         nulls: [NullScores(try stolen.model().architecture, scores: [[0, 0.9], [0.1, 0.9]])])
-      let own = try #require(try run(suite).rows[0].own)
+      let row = try run(suite).rows[0]
+      let own = try #require(row.own)
+      // 1 beyond 0.05 leads 1 beyond 0.9; by score nothing is led.
+      #expect(row.hiddenLead.map { abs($0 - 0.85) < 1e-6 } == (isLargest ? true : nil))
       #expect(own.value == 1 && own.pValue == 1 / 6.0)
       #expect(own.isLargest == isLargest, "\(keyRank)")
     }

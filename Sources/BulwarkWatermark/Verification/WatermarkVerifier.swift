@@ -7,8 +7,8 @@ import Foundation
 
 /// Scores suspects under an owner's key, and everything that such a score must be held against.
 ///
-/// Foreign keys are drawn a few dozen at a time and forgotten once they were asked, so memory does not grow
-/// with their number. The null models are scored once, when the verifier is made: (nulls) · (1 +
+/// Foreign keys are drawn a few dozen at a time and forgotten once they were asked, so that what stays
+/// in memory of each is a number for each model. The null models are scored once, when the verifier is made: (nulls) · (1 +
 /// `tableKeys`) keys; a folder keeps their scores for the next one. `verify` asks the suspect about 1 + `allKeys` keys.
 public struct WatermarkVerifier {
   /// The owner's key.

@@ -207,7 +207,6 @@ struct WatermarkVerifyJob: RecipeJob {
       options: VerificationOptions(
         foreignKeys: keys, suspectKeys: keys, access: recipe.evidence.access),
       foreign: foreign, session: session)
-    let spent = (ContinuousClock.now - begin).components
-    return (Double(spent.seconds) + Double(spent.attoseconds) * 1e-18) / Double(1 + keys)
+    return (ContinuousClock.now - begin).inSeconds / Double(1 + keys)
   }
 }
