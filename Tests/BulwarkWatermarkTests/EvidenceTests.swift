@@ -63,7 +63,7 @@ struct EvidenceTests {
     #expect(test(.excess, 0.24).keyP == 2.0 / 3 && test(.excess, 0.15).keyP == 1)
     #expect(test(.excess, .nan).keyP == 1)
     // Six of twenty carriers against two on average is no more than four against none, whatever is rounded.
-    for (own, mean, other) in [(0.3, 0.1, 0.2), (0.6, 0.4, 0.2), (0.7, 0.1, 0.6)] {
+    for (own, mean, other) in [(0.3, 0.1, 0.2), (0.8, 0.6, 0.2), (0.9, 0.7, 0.2)] {
       let tie = RankTest(
         observed: own, foreign: [other], nulls: [[mean, 0], [mean, 0]], keyRank: .excess)
       #expect(tie.keyP == 1 && !tie.isLargestOfItsRowAndColumn && tie.p > 1.0 / 6)
