@@ -63,7 +63,7 @@ struct AnswerTemperatureTests {
     let scores = try [SuspectAccess.labels, .logits].map { access in
       try (0..<4).map {
         try task.key(.zhangContent, .small, index: $0).score(
-          normalization: task.data.normalization, access: access, probe: test)
+          normalization: task.data.normalization, access: access, probe: CleanSample(of: test))
       }
     }
     var asked: [Int] = []
@@ -96,7 +96,7 @@ struct AnswerTemperatureTests {
     for scheme in [WatermarkScheme.zhangContent, .tilted, .coswm] {
       let scores = try (0..<3).map {
         try task.key(scheme, .small, index: $0).score(
-          normalization: task.data.normalization, access: .logits, probe: test)
+          normalization: task.data.normalization, access: .logits, probe: CleanSample(of: test))
       }
       let plain = try ScoreRow(of: model, session: session).values(scores)
       let other = try ScoreRow(of: softened, session: session).values(scores)

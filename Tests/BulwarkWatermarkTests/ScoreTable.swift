@@ -21,20 +21,22 @@ struct ScoreTable {
     var values = accesses.reduce(into: [SuspectAccess: [[Double]]]()) {
       $0[$1] = models.map { _ in [] }
     }
+    let sample = try CleanSample(of: task.data.train)
     let rows = models.map { ScoreRow(of: $0, session: session) }
     for start in stride(from: 0, to: count, by: 64) {
       let keys = try (start..<min(count, start + 64)).map {
         try owner(base.foreign(.published(purpose, $0), material: task.data.train))
       }
-      let sets = try keys.map { try $0.carriers() }
+      // Carriers are drawn once for every way of asking; a score of tilted answers draws its own.
+      let sets = try keys.map { $0.readsLean(.both) ? nil : try $0.carriers() }
       for access in accesses {
         let scores: [any WatermarkScore] = try zip(keys, sets).map { key, set in
           if let set {
             return CarrierScore(
-              set, normalization: task.data.normalization, access: access, probe: task.data.train)
+              set, normalization: task.data.normalization, access: access, probe: sample)
           }
           return try key.score(
-            normalization: task.data.normalization, access: access, probe: task.data.train)
+            normalization: task.data.normalization, access: access, probe: sample)
         }
         for (place, row) in rows.enumerated() {
           values[access]?[place] += try row.values(scores).map { try #require($0) }

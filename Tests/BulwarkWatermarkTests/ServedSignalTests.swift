@@ -59,7 +59,7 @@ import Testing
     let answered = try #require(values.first { $0.definition == Metric.signalPowerRatio }).value
     let own = try #require(
       try trainer.key.score(
-        normalization: task.data.normalization, access: .logits, probe: task.data.train
+        normalization: task.data.normalization, access: .logits, probe: CleanSample(of: task.data.train)
       ).score(trainer.model, session: TrainingSession(seed: 0)))
     #expect(answered > 2, "served \(answered)")
     // A network that never heard of the key scores 0.2 to 2.
@@ -72,7 +72,7 @@ import Testing
       let mark = StressMark(
         "own", role: .own,
         score: try key.score(
-          normalization: task.data.normalization, access: .logits, probe: task.data.train),
+          normalization: task.data.normalization, access: .logits, probe: CleanSample(of: task.data.train)),
         contents: "key")
       let nulls = NullScores(trainer.model.architecture, scores: [[0.5], [0.7]])
       let environment = RemovalEnvironment(server: server)
@@ -139,7 +139,7 @@ import Testing
         hasProbabilities: true))
     let probe = try #require(task.data.evaluator.test)
     let score = try key.score(
-      normalization: task.data.normalization, access: .logits, probe: probe)
+      normalization: task.data.normalization, access: .logits, probe: key.sample(of: probe))
     let bare = try #require(try score.score(model, session: session))
     let behind = try #require(try ScoreRow(asking: answered).values([score])[0])
     let read = try #require(try ScoreRow(asking: suspect.answers(to:)).values([score])[0])

@@ -11,6 +11,19 @@ extension Metric {
       "mean over carriers of the probability of their label, at the temperature that fits the "
       + "model's answers to at most 1,000 clean labeled images",
     source: "temperature: Guo et al. 2017")
+  /// Evidence of tilted answers.
+  public static let tiltScore = MetricDefinition(
+    name: "tilt_score", unit: "score", direction: .higher,
+    formula:
+      "kinds of carriers by their share: mean carrier_probability + 1/2 of the weakest group's; "
+      + "+ 2 answer_lean", source: "Bulwark, Docs/Watermarks.md")
+  /// Lean of answers to ordinary images.
+  public static let answerLean = MetricDefinition(
+    name: "answer_lean", unit: "nats", direction: .higher,
+    formula:
+      "mean + 1/2 of the weakest over directions of cov(z, h) / std(h); z = log(p + 0.001) of the "
+      + "label less its mean over classes, h = max(0, place along the direction - 1)",
+    source: "Bulwark, Docs/Watermarks.md")
   /// Bits read from weights.
   public static let bitAccuracy = MetricDefinition(
     name: "bit_accuracy", unit: "fraction", direction: .higher,
@@ -36,7 +49,7 @@ extension Metric {
 
   /// The definitions of this file.
   static let watermark = [
-    carrierAccuracy, carrierProbability, bitAccuracy, signalPowerRatio, watermarkRankP,
+    carrierAccuracy, carrierProbability, tiltScore, answerLean, bitAccuracy, signalPowerRatio, watermarkRankP,
     watermarkBinomialP,
   ]
 }

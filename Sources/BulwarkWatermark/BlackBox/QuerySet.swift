@@ -26,16 +26,17 @@ public struct QuerySet: Sendable {
     _ key: WatermarkKey, data: TrainingData, options: VerificationOptions = VerificationOptions(),
     foreign: ForeignKeys? = nil
   ) throws {
-    try options.validate()
+    try options.validate(key.mark.scheme)
     try key.check(data.train)
     guard foreign != nil || !key.choosesDirections else { throw ForeignKeys.undrawn }
     let foreign = try foreign ?? ForeignKeys(of: key, material: data.train)
     guard key.mark.bits == nil else {
       throw WatermarkError.mismatch("a mark in weights cannot be read from answers")
     }
-    let probe = try SignalScore.sample(of: data.evaluator.test ?? data.train)
-    var parts = [probe.images]
-    if key.mark.carriers != nil {
+    let sample = try key.sample(
+      of: data.evaluator.test ?? data.train, reading: options.reading)
+    var parts = [sample.images.images]
+    if key.mark.carriers != nil, options.reading != .answers {
       for number in 0...options.allKeys {
         let asked = number == 0 ? key : try foreign.key(number - 1)
         if let carriers = try asked.carriers() { parts.append(carriers.images) }

@@ -81,6 +81,21 @@ struct CoarseShading {
     return try Tensor.cat(fields).reshape([Self.fields, height * width])
   }
 
+  /// The features of images, in parts, since pixels as numbers take four times the memory.
+  ///
+  /// - Parameter images: [N, C, H, W], uint8, on the CPU.
+  /// - Returns: [N, 4 C], float32.
+  /// - Throws: `TensorError`.
+  static func features(of images: Tensor) throws -> Tensor {
+    let modes = try modes(height: images.shape[2], width: images.shape[3])
+    return try Tensor.cat(
+      stride(from: 0, to: images.shape[0], by: 512).map {
+        let length = min(512, images.shape[0] - $0)
+        return try features(
+          ImageDataset.unitRange(images.narrow(0, start: $0, length: length)), modes)
+      })
+  }
+
   /// [B, 4 C], channel by channel.
   private static func features(_ pixels: Tensor, _ modes: Tensor) throws -> Tensor {
     let (count, channels) = (pixels.shape[0], pixels.shape[1])
@@ -135,9 +150,16 @@ struct CoarseShading {
     func callAsFunction(_ pixels: Tensor) throws -> Tensor {
       // Thresholds lie where float32 puts them, whatever the run's precision.
       try withAutocast(false, on: pixels.device) {
-        try CoarseShading.features(pixels, modes).matmul(weights) - offsets
+        try places(of: CoarseShading.features(pixels, modes))
       }
     }
+
+    /// The same for images whose features are known.
+    ///
+    /// - Parameter features: [B, 4 C], float32, on the ruler's device.
+    /// - Returns: [B, m], float32.
+    /// - Throws: `TensorError`.
+    func places(of features: Tensor) throws -> Tensor { try features.matmul(weights) - offsets }
   }
 
   /// Σ_k u_k · scale(s_k) · v_k, 4 C numbers.

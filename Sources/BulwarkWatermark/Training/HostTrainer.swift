@@ -135,7 +135,10 @@ public final class HostTrainer {
 
   private func measure() throws -> [MetricValue] {
     var values = try data.evaluator.measure(model, session: session)
-    let score = try key.score(normalization: data.normalization, access: .labels, probe: data.train)
+    let score =
+      try key.hits(data.normalization)
+      ?? key.score(
+        normalization: data.normalization, access: .logits, probe: key.sample(of: data.train))
     if let value = try read(score) {
       values.append(MetricValue(score.metric, value, count: score.count))
     }

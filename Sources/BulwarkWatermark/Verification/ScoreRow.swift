@@ -15,8 +15,17 @@ final class ScoreRow {
   }
 
   private let subject: Subject
-  /// Of the model, once a score with a probe has asked for it.
-  private var temperature: Double?
+  /// What the model says to ordinary images, once a score has asked for it.
+  private struct Clean {
+    /// [N, classes], float32, on the CPU.
+    let logits: Tensor
+    /// The model's own.
+    let temperature: Double
+    /// What of it leans, for each way of asking that scores of tilted answers wanted.
+    var leaning: [SuspectAccess: Tensor] = [:]
+  }
+
+  private var clean: Clean?
 
   /// - Parameters:
   ///   - model: never changed, not by others either while the row is in use.
@@ -54,6 +63,7 @@ final class ScoreRow {
     case .model(let model, let session, let served):
       let normalization =
         (scores.first as? CarrierScore)?.normalization
+        ?? (scores.first as? TiltScore)?.normalization
         ?? (scores.first as? SignalScore)?.normalization
       guard let normalization else {
         return try scores.map { try $0.score(model, session: session) }
@@ -68,42 +78,62 @@ final class ScoreRow {
     _ scores: [any WatermarkScore], _ answers: (ImageDataset) throws -> Tensor
   ) throws -> [Double?] {
     if let carriers = scores as? [CarrierScore] {
-      let temperature = try fitted(carriers.first, answers)
-      // A few dozen keys at a time: their carriers together must fit into memory.
-      return try stride(from: 0, to: carriers.count, by: 64).flatMap { start in
-        try values(
-          Array(carriers[start..<min(carriers.count, start + 64)]), temperature, answers)
+      let temperature = try carriers.first?.probe.map { try known($0, answers).temperature } ?? 1
+      return try shared(carriers, answers, \.carriers) { try $0.value($1, temperature: temperature) }
+    }
+    if let tilts = scores as? [TiltScore], let first = tilts.first {
+      let clean = try known(first.sample, answers)
+      let leaning =
+        try clean.leaning[first.access]
+        ?? AnswerLean.answers(
+          clean.logits, temperature: first.access == .labels ? nil : clean.temperature)
+      self.clean?.leaning[first.access] = leaning
+      guard first.carriers != nil else {
+        return try tilts.map {
+          try $0.value(nil, temperature: clean.temperature, answers: leaning)
+        }
+      }
+      return try shared(tilts, answers, \.carriers!.carriers) {
+        try $0.value($1, temperature: clean.temperature, answers: leaning)
       }
     }
     if let signals = scores as? [SignalScore], let first = signals.first {
       // Every signal is looked for in the same answers.
-      let logits = try answers(first.probe)
-      let temperature = try AnswerTemperature.fitted(to: logits, labels: first.probe.labels)
-      return try signals.map { try $0.value(logits, temperature: temperature) }
+      let clean = try known(first.probe, answers)
+      return try signals.map { try $0.value(clean.logits, temperature: clean.temperature) }
     }
     throw WatermarkError.mismatch("a mark in weights cannot be read from answers")
   }
 
-  /// The model's temperature, from before or fitted now; 1 where the score wants none.
-  private func fitted(_ score: CarrierScore?, _ answers: (ImageDataset) throws -> Tensor) throws
-    -> Double
+  /// The model's answers to ordinary images, from before or asked for now.
+  private func known(_ sample: CleanSample, _ answers: (ImageDataset) throws -> Tensor) throws
+    -> Clean
   {
-    guard let score, score.probe != nil else { return 1 }
-    if let temperature { return temperature }
-    let fitted = try score.temperature(answers)
-    temperature = fitted
-    return fitted
+    if let clean { return clean }
+    let logits = try answers(sample.images)
+    let clean = Clean(
+      logits: logits,
+      temperature: try AnswerTemperature.fitted(to: logits, labels: sample.images.labels))
+    self.clean = clean
+    return clean
   }
 
-  private func values(
-    _ scores: [CarrierScore], _ temperature: Double, _ answers: (ImageDataset) throws -> Tensor
+  /// The scores of answers to carriers: a few dozen keys at a time, since their carriers together must fit into memory.
+  private func shared<Score: WatermarkScore>(
+    _ scores: [Score], _ answers: (ImageDataset) throws -> Tensor,
+    _ carriers: (Score) -> CarrierSet, _ value: (Score, Tensor) throws -> Double
   ) throws -> [Double?] {
-    let logits = try answers(CarrierSet.images(of: scores.map(\.carriers)))
-    var start = 0
-    return try scores.map { score in
-      defer { start += score.count }
-      return try score.value(
-        logits.narrow(0, start: start, length: score.count), temperature: temperature)
+    var values: [Double?] = []
+    for first in stride(from: 0, to: scores.count, by: 64) {
+      let part = scores[first..<min(scores.count, first + 64)]
+      let logits = try answers(CarrierSet.images(of: part.map(carriers)))
+      var start = 0
+      for score in part {
+        let count = carriers(score).count
+        values.append(try value(score, logits.narrow(0, start: start, length: count)))
+        start += count
+      }
     }
+    return values
   }
 }

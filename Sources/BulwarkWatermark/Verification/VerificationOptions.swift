@@ -16,12 +16,15 @@ public struct VerificationOptions: Hashable, Sendable, Codable {
   public var access: SuspectAccess
   /// What the rank among keys compares.
   public var keyRank: RankTest.KeyRank
+  /// What of a mark of tilted answers is read; other schemes have one reading, `both`.
+  public var reading: TiltReading
 
   /// Level 1e-3 with 999 foreign keys, so that the suspect's rank among keys can be 1e-3, compared by excess; one
   /// commitment. By score 49 of them for every model: with 20 null models 21 · 50 = 1,050 cells can give p = 9.5e-4.
   public init(
     level: Double = 1e-3, commitments: Int = 1, foreignKeys: Int = 49, suspectKeys: Int = 999,
-    access: SuspectAccess = .logits, keyRank: RankTest.KeyRank = .excess
+    access: SuspectAccess = .logits, keyRank: RankTest.KeyRank = .excess,
+    reading: TiltReading = .both
   ) {
     self.level = level
     self.commitments = commitments
@@ -29,6 +32,7 @@ public struct VerificationOptions: Hashable, Sendable, Codable {
     self.suspectKeys = suspectKeys
     self.access = access
     self.keyRank = keyRank
+    self.reading = reading
   }
 
   /// The level at which one key is tested: `level` / `commitments`.
@@ -42,9 +46,14 @@ public struct VerificationOptions: Hashable, Sendable, Codable {
 
   /// Checks the settings.
   ///
+  /// - Parameter scheme: of the key; nil where it is not known yet.
   /// - Throws: `RecipeError.setting`.
-  public func validate() throws {
+  public func validate(_ scheme: WatermarkScheme? = nil) throws {
     let check = SettingCheck("evidence")
+    try check.require(
+      reading == .both || scheme == nil || scheme == .tilted, "reading",
+      "both for a key of \(scheme?.rawValue ?? "another scheme"): others are for tilted",
+      reading.rawValue)
     try check.number("level", level, to: 1, isAbove: true, isBelow: true)
     try check.whole("commitments", commitments, in: 1...SettingCheck.mostUnits)
     try check.whole("foreign_keys", foreignKeys, in: 1...SettingCheck.mostUnits)

@@ -43,7 +43,7 @@ public struct CarrierScore: WatermarkScore {
   public let access: SuspectAccess
   /// Clean labeled images that the temperature is fitted on; nil takes probabilities as they come, which
   /// whoever serves the model can make as flat as he likes.
-  public let probe: ImageDataset?
+  public let probe: CleanSample?
 
   /// A score of some carriers.
   ///
@@ -54,7 +54,7 @@ public struct CarrierScore: WatermarkScore {
   ///   - probe: clean labeled images; without meaning where answers are counted.
   public init(
     _ carriers: CarrierSet, normalization: Normalize, access: SuspectAccess,
-    probe: ImageDataset? = nil
+    probe: CleanSample? = nil
   ) {
     self.carriers = carriers
     self.normalization = normalization
@@ -88,24 +88,7 @@ public struct CarrierScore: WatermarkScore {
 
   /// The share, 0...1.
   public func score(_ suspect: ImageClassifier, session: TrainingSession) throws -> Double? {
-    try withoutGradients {
-      let images = try normalization.prepare(carriers.images, on: session.device)
-      let logits = try session.inPrecision { try suspect.logits(images, .evaluation) }
-      let temperature = try temperature {
-        try suspect.logits(of: $0, normalization, session: session)
-      }
-      return try value(logits.to(.float32).to(.cpu), temperature: temperature)
-    }
-  }
-
-  /// The temperature of a model.
-  ///
-  /// - Parameter answers: gives the model's answers to images, [N, classes], float32, on the CPU.
-  /// - Returns: 1 where there is no probe.
-  /// - Throws: what `answers` throws; `TensorError`.
-  func temperature(_ answers: (ImageDataset) throws -> Tensor) throws -> Double {
-    guard let probe else { return 1 }
-    return try AnswerTemperature.fitted(to: answers(probe), labels: probe.labels)
+    try ScoreRow(of: suspect, session: session).unchecked([self])[0]
   }
 
   /// The score of answers that are known already.
@@ -116,13 +99,17 @@ public struct CarrierScore: WatermarkScore {
   /// - Returns: the share, 0...1.
   /// - Throws: `TensorError`.
   func value(_ logits: Tensor, temperature: Double) throws -> Double {
+    try values(logits, temperature: temperature).reduce(0, +) / Double(max(count, 1))
+  }
+
+  /// What each carrier counts: the probability of its label, or whether it comes first.
+  func values(_ logits: Tensor, temperature: Double) throws -> [Double] {
     if access == .labels {
-      return Double(zip(try logits.argmax(1).integers(), carriers.labels).count { $0 == $1 })
-        / Double(max(count, 1))
+      return zip(try logits.argmax(1).integers(), carriers.labels).map { $0 == $1 ? 1 : 0 }
     }
     let labels = try Tensor(carriers.labels)
     return try (logits.to(.float64) / temperature).softmax(1)
-      .gather(1, labels.reshape([labels.count, 1])).mean().item()
+      .gather(1, labels.reshape([labels.count, 1])).doubles()
   }
 }
 
@@ -187,28 +174,14 @@ public struct SignalScore: WatermarkScore {
   /// What target and projection follow from.
   public let secret: WatermarkSecret
   /// Ordinary images.
-  public let probe: ImageDataset
+  public let probe: CleanSample
   /// How pixels become input.
   public let normalization: Normalize
-
-  /// Ordinary images as scores take them: at most 1,000, balanced over the classes and never by
-  /// position, since folders store one class after the other.
-  ///
-  /// - Parameter images: any number.
-  /// - Returns: the images themselves where they are few enough.
-  /// - Throws: `TensorError`.
-  public static func sample(of images: ImageDataset) throws -> ImageDataset {
-    let limit = 1000
-    guard images.count > limit else { return images }
-    return try images.subset(
-      SampleSelection.balanced(
-        labels: images.labels, classCount: images.classCount, limit: limit))
-  }
 
   /// `signal_power_ratio`.
   public var metric: MetricDefinition { Metric.signalPowerRatio }
   /// Images that are looked at: all of the probe.
-  public var count: Int { probe.count }
+  public var count: Int { probe.images.count }
 
   /// The power at the key's frequency over the mean power at others between a quarter and twice of it; of
   /// order 1 for noise. Images count by the rank of the class's probability among them: so those of the class
@@ -217,11 +190,7 @@ public struct SignalScore: WatermarkScore {
   /// 1 in the class, 7 in the more probable half, 14 by ranks). The paper's rule, a ratio above 8, is for another
   /// statistic, the power within ±0.005 of the key's frequency over that at all the rest.
   public func score(_ suspect: ImageClassifier, session: TrainingSession) throws -> Double? {
-    try withoutGradients {
-      let logits = try suspect.logits(of: probe, normalization, session: session)
-      return try value(
-        logits, temperature: AnswerTemperature.fitted(to: logits, labels: probe.labels))
-    }
+    try ScoreRow(of: suspect, session: session).unchecked([self])[0]
   }
 
   /// The score of answers that are known already.
@@ -240,8 +209,8 @@ public struct SignalScore: WatermarkScore {
       let order = answers.indices.sorted { answers[$0] < answers[$1] }
       var ranks = [Float](repeating: 0, count: order.count)
       for (rank, image) in order.enumerated() { ranks[image] = Float(rank) }
-      let pixels = try ImageDataset.unitRange(probe.images).contiguous().reshape([count, -1])
-      let shape = Array(probe.images.shape.dropFirst())
+      let pixels = try ImageDataset.unitRange(probe.images.images).contiguous().reshape([count, -1])
+      let shape = Array(probe.images.images.shape.dropFirst())
       let projection = try signal.projection(secret, shape: shape)
       let places = try (pixels * projection.reshape([1, -1])).sum([1])
       return try signal.powerRatio(Tensor(ranks), places)
@@ -250,31 +219,67 @@ public struct SignalScore: WatermarkScore {
 }
 
 extension WatermarkKey {
+  /// Whether ordinary answers are read for a lean.
+  public func readsLean(_ reading: TiltReading) -> Bool {
+    mark.scheme == .tilted && reading != .carriers
+  }
+
+  /// Ordinary images as the key's score takes them: at most 1,000, or 10,000 where answers lean, balanced over the
+  /// classes.
+  ///
+  /// - Parameters:
+  ///   - images: clean and labeled.
+  ///   - reading: for `tilted`.
+  /// - Throws: `TensorError`.
+  public func sample(of images: ImageDataset, reading: TiltReading = .both) throws -> CleanSample {
+    try CleanSample(
+      of: images, limit: readsLean(reading) ? CleanSample.leaning : CleanSample.usual)
+  }
+
   /// The score that the key's scheme is verified by.
   ///
   /// - Parameters:
   ///   - normalization: the suspect's.
   ///   - access: what may be asked; a scheme that marks weights always reads them, and a signal in soft
   ///     answers always needs them.
-  ///   - probe: clean labeled images, for the temperature of answers and for signals in soft ones; at most
-  ///     1,000 count, balanced over the classes.
+  ///   - probe: clean labeled images, for the temperature of answers, for signals and for answers that lean.
+  ///   - reading: for `tilted`; other schemes have one.
   /// - Returns: the score, ready to be asked about any model.
   /// - Throws: `WatermarkError` when the key is incomplete; `TensorError`.
-  public func score(normalization: Normalize, access: SuspectAccess, probe: ImageDataset) throws
-    -> any WatermarkScore
-  {
+  public func score(
+    normalization: Normalize, access: SuspectAccess, probe: CleanSample,
+    reading: TiltReading = .both
+  ) throws -> any WatermarkScore {
     if let place = mark.bits { return BitScore(place: place, secret: secret) }
     if let signal = mark.signal {
       return SignalScore(
-        signal: signal, secret: secret, probe: try SignalScore.sample(of: probe),
-        normalization: normalization)
+        signal: signal, secret: secret, probe: probe, normalization: normalization)
     }
-    guard let carriers = try carriers() else {
-      throw WatermarkError.badKey("the key", reason: "it describes no mark")
+    func carriers() throws -> CarrierScore {
+      guard let carriers = try self.carriers() else {
+        throw WatermarkError.badKey("the key", reason: "it describes no mark")
+      }
+      return CarrierScore(carriers, normalization: normalization, access: access, probe: probe)
     }
-    return CarrierScore(
-      carriers, normalization: normalization, access: access,
-      probe: try SignalScore.sample(of: probe))
+    guard readsLean(reading) else { return try carriers() }
+    return try TiltScore(
+      self, carriers: reading == .answers ? nil : carriers(), sample: probe,
+      normalization: normalization, access: access)
+  }
+
+  /// The share of carriers that are answered, or of bits that are read, as the key says; nil for signals.
+  ///
+  /// - Parameter normalization: the suspect's.
+  /// - Throws: `WatermarkError` when the key is incomplete; `TensorError`.
+  public func hits(_ normalization: Normalize) throws -> (any WatermarkScore)? {
+    if let place = mark.bits { return BitScore(place: place, secret: secret) }
+    return try carriers().map { CarrierScore($0, normalization: normalization, access: .labels) }
+  }
+
+  /// What every score of the key lies in.
+  func scoreRange(_ reading: TiltReading) -> ClosedRange<Double> {
+    if readsLean(reading) { return TiltScore.range }
+    return 0...(mark.signal == nil ? 1 : Double.greatestFiniteMagnitude)
   }
 
   /// What is asked of a suspect in the end, whatever was allowed.

@@ -24,8 +24,8 @@ public struct WatermarkVerifier {
   private let foreign: ForeignKeys
   private let data: TrainingData
   private let probe: ImageDataset
-  /// What signals in soft answers are looked for in: at most a thousand of the probe.
-  private let sample: ImageDataset
+  /// What of the probe scores ask about.
+  private let sample: CleanSample
   private let session: TrainingSession
 
   /// Keys whose carriers are kept in memory together.
@@ -55,7 +55,7 @@ public struct WatermarkVerifier {
     options: VerificationOptions = VerificationOptions(), foreign: ForeignKeys? = nil,
     cache: String? = nil, session: TrainingSession
   ) throws {
-    try options.validate()
+    try options.validate(key.mark.scheme)
     try key.check(data.train)
     let foreign = try foreign ?? ForeignKeys(of: key, material: data.train)
     guard foreign.areLikeOwners else { throw ForeignKeys.undrawn }
@@ -69,31 +69,35 @@ public struct WatermarkVerifier {
     isDrawn = try key.isDrawn(from: data.train)
     let probe = data.evaluator.test ?? data.train
     self.probe = probe
-    // Once for all keys: a sample of the sample is itself.
-    let sample = try SignalScore.sample(of: probe)
+    // Once for all keys.
+    let sample = try key.sample(of: probe, reading: options.reading)
     self.sample = sample
-    let range = 0...(key.mark.signal == nil ? 1 : Double.greatestFiniteMagnitude)
-    let table = try NullTable(of: nulls, keptIn: cache, range: range) {
+    let table = try NullTable(
+      of: nulls, keptIn: cache, range: key.scoreRange(options.reading)
+    ) {
       [
         "key": .string(try key.contents().description), "foreign": try foreign.identity(),
         "normalization": try JSONValue(encoding: data.normalization),
         "access": .string(key.usedAccess(options.access).rawValue),
-        "clean": .string(try sample.fingerprint), "precision": .string(session.precision.rawValue),
+        "reading": .string(options.reading.rawValue),
+        "clean": .string(try sample.images.fingerprint), "precision": .string(session.precision.rawValue),
         "device": .string(session.device.description),
       ]
     }
     self.nulls = try WatermarkVerifier.rows(nulls, table, keys: options.tableKeys, session) {
-      try WatermarkVerifier.score($0, key, foreign, data.normalization, options.access, sample)
+      try WatermarkVerifier.score($0, key, foreign, data.normalization, options, sample)
     }
   }
 
   /// The score of the owner's key, number 0, or of a foreign one.
   private static func score(
     _ number: Int, _ key: WatermarkKey, _ foreign: ForeignKeys, _ normalization: Normalize,
-    _ access: SuspectAccess, _ sample: ImageDataset
+    _ options: VerificationOptions, _ sample: CleanSample
   ) throws -> any WatermarkScore {
     let asked = number == 0 ? key : try foreign.key(number - 1)
-    return try asked.score(normalization: normalization, access: access, probe: sample)
+    return try asked.score(
+      normalization: normalization, access: options.access, probe: sample,
+      reading: options.reading)
   }
 
   /// A row for each model that has a place for the mark: the owner's key, then `keys` foreign ones.
@@ -163,8 +167,8 @@ public struct WatermarkVerifier {
 
   /// Tests a suspect that is only served, by its answers to a query set.
   ///
-  /// - Parameter suspect: queries and answers. Ordinary images are at most a thousand, balanced over the
-  ///   classes.
+  /// - Parameter suspect: queries and answers. Ordinary images are at most as many as scores ask about
+  ///   (`WatermarkKey.sample`).
   /// - Returns: the evidence and the verdict.
   /// - Throws: `WatermarkError.mismatch` for a mark in weights, for answers of other classes, for images
   ///   that were not asked about, and where labels alone were answered but more is looked for;
@@ -178,9 +182,9 @@ public struct WatermarkVerifier {
       throw WatermarkError.mismatch(
         "the suspect answered labels, but probabilities are needed (evidence.access)")
     }
-    let predicted = try suspect.answers(to: sample).argmax(1).integers()
+    let predicted = try suspect.answers(to: sample.images).argmax(1).integers()
     return try report(
-      data.normalization, probe: sample, predictions: predicted, ScoreRow(asking: suspect.answers))
+      data.normalization, probe: sample.images, predictions: predicted, ScoreRow(asking: suspect.answers))
   }
 
   /// Everything that is told of a suspect.
@@ -197,7 +201,7 @@ public struct WatermarkVerifier {
     _ asked: ScoreRow
   ) throws -> VerificationReport {
     func score(_ number: Int) throws -> any WatermarkScore {
-      try Self.score(number, key, foreign, normalize, options.access, sample)
+      try Self.score(number, key, foreign, normalize, options, sample)
     }
     let row = try Self.row(keys: options.allKeys, session, score, asked)
     let own = try score(0)
@@ -220,12 +224,14 @@ public struct WatermarkVerifier {
       cleanImages: probe.count, classShares: shares)
   }
 
-  /// Hits and, where they are independent whatever the owner did, their exact tail; nil for signals.
+  /// Hits and, where they are independent whatever the owner did, their exact tail; nil for signals, and where carriers
+  /// are not to be asked about.
   private func counted(_ normalization: Normalize, _ asked: ScoreRow) throws
     -> VerificationReport.Counted?
   {
-    let score = try key.score(normalization: normalization, access: .labels, probe: sample)
-    guard !(score is SignalScore) else { return nil }
+    guard !(key.readsLean(options.reading) && options.reading == .answers),
+      let score = try key.hits(normalization)
+    else { return nil }
     let kinds = try (score as? CarrierScore)?.hitsByKind() ?? []
     let shares = try asked.values([score] + kinds.map(\.score))
     guard let share = shares[0] else { return nil }

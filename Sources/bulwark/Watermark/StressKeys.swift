@@ -37,20 +37,24 @@ struct StressKeys {
   /// A key file, and how it is held against models.
   private struct KeyFile {
     var key: WatermarkKey
-    var foreignKeys: Int
-    var access: SuspectAccess
-    var probe: ImageDataset
+    var evidence: VerificationOptions
+    var probe: CleanSample
 
-    /// The owner's key and foreign ones.
-    func keys(_ foreign: ForeignKeys, contents: String) throws -> [Key] {
+    /// The owner's key and foreign ones; `origin` is everything that decides them.
+    func keys(_ foreign: ForeignKeys, origin: String) throws -> [Key] {
+      let read = "\(origin) \(evidence.access.rawValue) \(evidence.reading.rawValue)"
+      let contents = SHA256Digest(of: read).description
       let all =
-        try [("own", key)] + (0..<foreignKeys).map { ("foreign-\($0 + 1)", try foreign.key($0)) }
+        try [("own", key)] + (0..<evidence.foreignKeys).map { ("foreign-\($0 + 1)", try foreign.key($0)) }
       return all.map { name, key in
         Key(name: name, contents: contents) {
-          try key.score(normalization: $0, access: access, probe: probe)
+          try key.score(
+            normalization: $0, access: evidence.access, probe: probe, reading: evidence.reading)
         } counted: {
-          guard key.mark.carriers != nil, access != .labels else { return nil }
-          return try key.score(normalization: $0, access: .labels, probe: probe)
+          guard key.mark.carriers != nil,
+            evidence.access != .labels || key.readsLean(evidence.reading)
+          else { return nil }
+          return try key.hits($0)
         }
       }
     }
@@ -62,8 +66,6 @@ struct StressKeys {
   init(_ recipe: StressRecipe, train: ImageDataset, probe all: ImageDataset, console: Console)
     throws
   {
-    // One sample for all keys: a sample of the sample is itself.
-    let probe = try SignalScore.sample(of: all)
     guard recipe.key.isEmpty else {
       guard FileManager.default.fileExists(atPath: recipe.key) else {
         throw ToolError.missing(recipe.key, what: "key file")
@@ -71,14 +73,14 @@ struct StressKeys {
       let key = try WatermarkKey(reading: recipe.key)
       try key.check(train)
       sealedTo = key.modelDigest
+      try recipe.evidence.validate(key.mark.scheme)
       let file = KeyFile(
-        key: key, foreignKeys: recipe.evidence.foreignKeys, access: recipe.evidence.access,
-        probe: probe)
+        key: key, evidence: recipe.evidence,
+        probe: try key.sample(of: all, reading: recipe.evidence.reading))
       self.file = file
       // Foreign keys follow from the owner's settings and the training images.
       keys = try file.keys(
-        ForeignKeys(of: key, material: train),
-        contents: SHA256Digest(of: JSONValue.text(of: key)).description)
+        ForeignKeys(of: key, material: train), origin: JSONValue.text(of: key))
       markedClass = key.mark.signal?.target(of: key)
       let own = try key.carriers().map {
         try ImageDataset(images: $0.images, labels: $0.labels, classNames: train.classNames)
@@ -102,6 +104,7 @@ struct StressKeys {
       return try StressKeys.named(set, path: path, asIn: train)
     }
     let own = try triggerSet(recipe.carriers)
+    let probe = try CleanSample(of: all)
     let sets = [("own", own)] + (try recipe.foreign.map { ($0, try triggerSet($0)) })
     keys = try sets.map { name, set in
       Key(name: name, contents: try set.fingerprint) {
@@ -137,9 +140,7 @@ struct StressKeys {
   /// - Throws: `WatermarkError`; `TensorError`.
   mutating func choose(_ foreign: ForeignKeys, by chooser: String) throws {
     guard let file else { return }
-    keys = try file.keys(
-      foreign,
-      contents: SHA256Digest(of: "\(JSONValue.text(of: file.key)) \(chooser)").description)
+    keys = try file.keys(foreign, origin: "\(JSONValue.text(of: file.key)) \(chooser)")
   }
 
   /// The keys as a suspect of this normalization is held against them.

@@ -198,9 +198,7 @@ struct WatermarkEmbedJob: RecipeJob {
     switch definition {
     case Metric.cleanAccuracy: task.data.evaluator.test?.count ?? 0
     case Metric.carrierAccuracy, Metric.bitAccuracy, Metric.signalPowerRatio:
-      try key.score(
-        normalization: task.data.normalization, access: .labels, probe: task.data.train
-      ).count
+      try key.hits(task.data.normalization)?.count ?? key.sample(of: task.data.train).images.count
     default: task.data.train.count
     }
   }

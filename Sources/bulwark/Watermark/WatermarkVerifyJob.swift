@@ -205,7 +205,8 @@ struct WatermarkVerifyJob: RecipeJob {
     _ = try WatermarkVerifier(
       key, published: nil, nulls: [model], data: task.data,
       options: VerificationOptions(
-        foreignKeys: keys, suspectKeys: keys, access: recipe.evidence.access),
+        foreignKeys: keys, suspectKeys: keys, access: recipe.evidence.access,
+        reading: recipe.evidence.reading),
       foreign: foreign, session: session)
     return (ContinuousClock.now - begin).inSeconds / Double(1 + keys)
   }

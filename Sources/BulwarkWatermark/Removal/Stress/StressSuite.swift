@@ -223,8 +223,8 @@ public struct StressSuite {
   /// To be raised with every change after which equal attacks make other surrogates.
   private static let revision = 3
   /// To be raised with every change after which equal surrogates are measured otherwise. 2: every carrier counts once;
-  /// 3: signals are read by ranks; 4: keys lead others by what is beyond null models.
-  private static let measuring = 4
+  /// 3: signals are read by ranks; 4: keys lead others by what is beyond null models; 5: tilted answers by their lean, too.
+  private static let measuring = 5
 
   /// Whether the store holds the surrogate of an attack, so that it need not be made.
   ///
