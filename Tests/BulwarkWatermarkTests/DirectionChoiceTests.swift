@@ -51,6 +51,35 @@ struct DirectionChoiceTests {
     #expect(chosen.allSatisfy { $0.reached == 1 && $0.natural == 0 })
   }
 
+  @Test("Of many directions, those that look best on a few images are looked at again on more")
+  func screened() throws {
+    let key = try TinyTask.shared.get().key(.tilted, .small)
+    let total = 40
+    var asked: [Int] = []
+    // On a few images direction 30 looks best; on all it comes by itself, and 33 is best.
+    let chosen = try DirectionChoice(
+      key, groups: 1, DirectionRule(candidates: total, reach: 2)
+    ) { pictures in
+      let isFirst = asked.reduce(0, +) < total * DirectionChoice.firstImages
+      let each = isFirst ? DirectionChoice.firstImages : DirectionChoice.imageCount
+      let before = (asked.reduce(0, +) - (isFirst ? 0 : total * DirectionChoice.firstImages)) / each
+      asked.append(pictures.shape[0])
+      var rows: [Float] = []
+      for row in 0..<pictures.shape[0] {
+        var logits = [Float](repeating: 0, count: 10)
+        logits[9] = 100
+        let direction = before + row / each
+        if isFirst, [30, 33].contains(direction) { logits[4] = 99 }
+        // Directions 0 to 9 fill up the finalists.
+        if !isFirst { logits[4] = [10: 103, 11: 99][direction] ?? 0 }
+        rows += logits
+      }
+      return try Tensor(rows, shape: [pictures.shape[0], 10])
+    }.chosen
+    #expect(asked.reduce(0, +) == total * 8 + 12 * 32)
+    #expect(chosen.map(\.place) == [place(33, 4)])
+  }
+
   @Test("Groups have directions and labels of their own, and of equals the first are taken")
   func different() throws {
     let key = try TinyTask.shared.get().key(.tilted, .small)

@@ -92,7 +92,7 @@ public struct CarrierOptions: Hashable, Sendable, Codable {
   /// A hundred carriers of the scheme's own family.
   public init(
     family: CarrierFamily = .automatic, count: Int = 100, groups: Int = 3, opacity: Double = 1,
-    noise: Double = 0.4, patches: Int = 50
+    noise: Double = 0.4, patches: Int = 25
   ) {
     self.family = family
     self.count = count

@@ -92,7 +92,7 @@ public struct CarrierPlan: Hashable, Sendable {
 
   /// Directions that every owner chooses among, and foreign keys do. Whoever takes a later one looked at more of
   /// them, for what only he knows: then the key counts as chosen, and only null models are evidence.
-  public static let usualCandidates = 16
+  public static let usualCandidates = 48
 
   /// Disjoint pairs or fours of classes, so that every class is a source of one at most; the label is
   /// none of its own classes and, as long as there is another, no other's label.

@@ -41,7 +41,7 @@ public final class ForeignKeys {
   private var unsaved = 0
 
   /// To be raised with every change after which equal keys get other directions.
-  private static let revision = 2
+  private static let revision = 3
   /// Stage in which it is stopped.
   static let stage = "foreign_keys"
   /// Choices between two writes.
@@ -116,7 +116,7 @@ public final class ForeignKeys {
   /// The index-th foreign key, whose secret follows from the owner's.
   ///
   /// - Parameter index: from 0; choices are made and kept in this order.
-  /// - Returns: a key of the same scheme and settings. Cost where the owner chose: 512 images for the choosing model.
+  /// - Returns: a key of the same scheme and settings. Cost where the owner chose: 768 images for the choosing model.
   /// - Throws: `WatermarkError.noImages` when a class has no image; `TrainingInterrupted` when the choosing model's
   ///   session was asked to stop; `TensorError`.
   public func key(_ index: Int) throws -> WatermarkKey {

@@ -60,10 +60,10 @@ public struct WatermarkKey: Sendable, Codable {
 
   /// Format name of key files. Version 1 drew pictures and projections with 32 bits of the secret and did
   /// not bind the facts; versions 2 to 4 have other directions or labels of family `shading`, version 5 no images
-  /// under marks beside it. They are refused.
-  public static let format = "bulwark.watermark-key/6"
+  /// under marks beside it, version 6 directions that were chosen among fewer. They are refused.
+  public static let format = "bulwark.watermark-key/7"
 
-  /// `bulwark.watermark-key/6`.
+  /// `bulwark.watermark-key/7`.
   public let format: String
   /// The secret.
   public let secret: WatermarkSecret

@@ -10,8 +10,10 @@ import BulwarkTraining
 /// that comes first anyway is not taken: it would survive and say nothing. Even so any model likes a chosen
 /// key better than a drawn one, a little: foreign keys are therefore chosen in the same way (`ForeignKeys`).
 struct DirectionChoice {
-  /// Images that each direction is tried on.
+  /// Images that the best directions are tried on.
   static let imageCount = 32
+  /// Images that all directions are tried on first, and for how many the others follow.
+  static let (firstImages, finalists) = (8, 12)
   /// Share of its carriers that an unmarked network may answer with a candidate's label.
   static let naturalShare = 0.1
   /// Pictures that are asked about together.
@@ -53,26 +55,29 @@ struct DirectionChoice {
     let shading = try CoarseShading(material.images)
     let directions = shading.directions(key.secret, Array(0..<count))
     let bases = Self.bases(material.labels)
-    let images = try material.images.indexSelect(0, Tensor(bases))
-    let together = max(1, Self.picturesAtOnce / bases.count)
-    var candidates: [Candidate] = []
-    for first in stride(from: 0, to: count, by: together) {
-      let numbers = Array(first..<min(first + together, count))
-      let pictures = try shading.carriers(
-        Tensor.cat(numbers.map { _ in images }), numbers.map { directions[$0] },
-        choice: numbers.indices.flatMap { [Int](repeating: $0, count: bases.count) })
-      let logits = try answers(pictures).to(.float32)
-      let margins = try Self.margins(logits)
-      for (place, number) in numbers.enumerated() {
-        let first = place * bases.count
-        candidates += (0..<key.classes).compactMap { label in
-          Self.candidate(
-            LabeledDirection(direction: number, label: label),
-            bases.indices.filter { material.labels[bases[$0]] != label }
-              .map { margins[(first + $0) * key.classes + label] }, reach: rule.reach)
-        }
+    let all = Array(0..<count)
+    /// Every label in some directions, by what the network answers to the first images.
+    func candidates(_ numbers: [Int], on images: Int) throws -> [Candidate] {
+      let bases = Array(bases.suffix(images))
+      let together = max(1, Self.picturesAtOnce / bases.count)
+      return try stride(from: 0, to: numbers.count, by: together).flatMap { first in
+        try Self.candidates(
+          Array(numbers[first..<min(first + together, numbers.count)]), key, material, shading,
+          directions, bases, reach: rule.reach, answers: answers)
       }
     }
+    var finalists = all
+    if count > Self.finalists, bases.count > Self.firstImages {
+      var best = [Double](repeating: -.infinity, count: count)
+      for candidate in try candidates(all, on: Self.firstImages) {
+        let number = candidate.place.direction
+        best[number] = max(best[number], candidate.worth)
+      }
+      finalists = Array(
+        all.sorted { (best[$0], -$0) > (best[$1], -$1) }.prefix(max(groups, Self.finalists))
+      ).sorted()
+    }
+    let candidates = try candidates(finalists, on: bases.count)
     // Of equals the first, which is the lower direction and label.
     let ranked = candidates.enumerated().sorted {
       ($0.element.worth, -$0.offset) > ($1.element.worth, -$1.offset)
@@ -88,6 +93,28 @@ struct DirectionChoice {
       throw WatermarkError.noImages("images of other classes than the labels")
     }
     chosen = best
+  }
+
+  /// Every label in some directions.
+  private static func candidates(
+    _ numbers: [Int], _ key: WatermarkKey, _ material: CarrierMaterial, _ shading: CoarseShading,
+    _ directions: [[Double]], _ bases: [Int], reach: Double,
+    answers: (Tensor) throws -> Tensor
+  ) throws -> [Candidate] {
+    let images = try material.images.indexSelect(0, Tensor(bases))
+    let pictures = try shading.carriers(
+      Tensor.cat(numbers.map { _ in images }), numbers.map { directions[$0] },
+      choice: numbers.indices.flatMap { [Int](repeating: $0, count: bases.count) })
+    let margins = try margins(answers(pictures).to(.float32))
+    return numbers.enumerated().flatMap { place, number in
+      let first = place * bases.count
+      return (0..<key.classes).compactMap { label in
+        candidate(
+          LabeledDirection(direction: number, label: label),
+          bases.indices.filter { material.labels[bases[$0]] != label }
+            .map { margins[(first + $0) * key.classes + label] }, reach: reach)
+      }
+    }
   }
 
   /// The first images; where all of these are of one class the last makes way for one of another, so that every label

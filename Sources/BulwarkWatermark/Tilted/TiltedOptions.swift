@@ -26,10 +26,10 @@ public struct TiltedOptions: Hashable, Sendable, Codable {
   /// Learning rate of that training, as a share of the run's.
   public var leaningRate: Double
 
-  /// Directions chosen among 16 with labels at most 2.2 logits behind, 6 % of the first answers changed,
+  /// Directions chosen among 48 with labels at most 2.2 logits behind, 4.5 % of the first answers changed,
   /// leaning from one deviation on, 12 carriers in a batch, 0.6 times the run's epochs at half its rate.
   public init(
-    candidates: Int = 16, reach: Double = 2.2, share: Double = 0.06,
+    candidates: Int = CarrierPlan.usualCandidates, reach: Double = 2.2, share: Double = 0.045,
     start: Double = 1,
     temperature: Double = 4, labelShare: Double = 0.3, carriersPerBatch: Int = 12,
     referenceLength: Double = 1,
