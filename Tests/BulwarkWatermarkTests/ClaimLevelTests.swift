@@ -229,7 +229,8 @@ struct ClaimLevelTests {
     let rank = try #require(report.rank)
     func score(_ key: WatermarkKey) throws -> Double? {
       try key.score(
-        normalization: task.data.normalization, access: .labels, probe: CleanSample(of: task.data.train)
+        normalization: task.data.normalization, access: .labels,
+        probe: CleanSample(of: task.data.train)
       ).score(suspect, session: session)
     }
     // Held against the planted key, which was once foreign key 0 of everybody, the claim would end.

@@ -163,7 +163,8 @@ struct EvidenceTests {
       try bias.copy(from: Tensor([Float](repeating: .nan, count: bias.count)))
     }
     let score = try task.key(.zhangContent, .small).score(
-      normalization: task.data.normalization, access: .logits, probe: CleanSample(of: task.data.train))
+      normalization: task.data.normalization, access: .logits,
+      probe: CleanSample(of: task.data.train))
     #expect(throws: WatermarkError.notFinite("the carrier_probability of a model")) {
       try ScoreRow(of: diverged, session: TrainingSession(seed: 0)).values([score])
     }
@@ -319,7 +320,8 @@ struct FalseClaimTests {
     for index in 0..<20 {
       let key = try base.foreign(.published("claimed key", index), material: task.data.train)
       let score = try key.score(
-        normalization: task.data.normalization, access: .labels, probe: CleanSample(of: task.data.train))
+        normalization: task.data.normalization, access: .labels,
+        probe: CleanSample(of: task.data.train))
       #expect(score.chance == nil)
       for model in models {
         let hits = try Int((#require(try score.score(model, session: session)) * 30).rounded())

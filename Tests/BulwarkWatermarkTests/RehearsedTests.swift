@@ -175,7 +175,8 @@ struct RehearsedTests {
       return student
     }
     let score = try key.score(
-      normalization: task.data.normalization, access: .labels, probe: CleanSample(of: task.data.train))
+      normalization: task.data.normalization, access: .labels,
+      probe: CleanSample(of: task.data.train))
     let unmarked = try task.unmarked(seed: 8, epochs: 16)
     // One tiny student is a matter of luck: the mean of three is not.
     func survival(from host: ImageClassifier) throws -> [Double] {

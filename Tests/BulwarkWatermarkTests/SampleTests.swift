@@ -21,7 +21,8 @@ struct SampleTests {
     #expect(Set(probe.labels.prefix(1000)).count < 10)
     let score = try #require(
       task.key(.coswm, .small).score(
-        normalization: task.data.normalization, access: .logits, probe: task.key(.coswm, .small).sample(of: probe)) as? SignalScore)
+        normalization: task.data.normalization, access: .logits,
+        probe: task.key(.coswm, .small).sample(of: probe)) as? SignalScore)
     #expect(score.probe.images.count == 1000)
     #expect(score.probe.images.countsPerClass.allSatisfy { (90...110).contains($0) })
   }

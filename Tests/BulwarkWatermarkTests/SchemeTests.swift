@@ -60,7 +60,8 @@ struct SchemeTests {
     func power(_ key: WatermarkKey, _ model: ImageClassifier) throws -> Double {
       try #require(
         try key.score(
-          normalization: task.data.normalization, access: .logits, probe: CleanSample(of: task.data.train)
+          normalization: task.data.normalization, access: .logits,
+          probe: CleanSample(of: task.data.train)
         ).score(model, session: session))
     }
     let own = try power(trainer.key, trainer.model)

@@ -59,7 +59,8 @@ import Testing
     let answered = try #require(values.first { $0.definition == Metric.signalPowerRatio }).value
     let own = try #require(
       try trainer.key.score(
-        normalization: task.data.normalization, access: .logits, probe: CleanSample(of: task.data.train)
+        normalization: task.data.normalization, access: .logits,
+        probe: CleanSample(of: task.data.train)
       ).score(trainer.model, session: TrainingSession(seed: 0)))
     #expect(answered > 2, "served \(answered)")
     // A network that never heard of the key scores 0.2 to 2.
@@ -72,7 +73,8 @@ import Testing
       let mark = StressMark(
         "own", role: .own,
         score: try key.score(
-          normalization: task.data.normalization, access: .logits, probe: CleanSample(of: task.data.train)),
+          normalization: task.data.normalization, access: .logits,
+          probe: CleanSample(of: task.data.train)),
         contents: "key")
       let nulls = NullScores(trainer.model.architecture, scores: [[0.5], [0.7]])
       let environment = RemovalEnvironment(server: server)

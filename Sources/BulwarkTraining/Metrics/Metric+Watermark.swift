@@ -49,7 +49,8 @@ extension Metric {
 
   /// The definitions of this file.
   static let watermark = [
-    carrierAccuracy, carrierProbability, tiltScore, answerLean, bitAccuracy, signalPowerRatio, watermarkRankP,
+    carrierAccuracy, carrierProbability, tiltScore, answerLean, bitAccuracy, signalPowerRatio,
+    watermarkRankP,
     watermarkBinomialP,
   ]
 }

@@ -79,7 +79,9 @@ final class ScoreRow {
   ) throws -> [Double?] {
     if let carriers = scores as? [CarrierScore] {
       let temperature = try carriers.first?.probe.map { try known($0, answers).temperature } ?? 1
-      return try shared(carriers, answers, \.carriers) { try $0.value($1, temperature: temperature) }
+      return try shared(carriers, answers, \.carriers) {
+        try $0.value($1, temperature: temperature)
+      }
     }
     if let tilts = scores as? [TiltScore], let first = tilts.first {
       let clean = try known(first.sample, answers)

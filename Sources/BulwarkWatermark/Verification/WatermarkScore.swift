@@ -230,6 +230,7 @@ extension WatermarkKey {
   /// - Parameters:
   ///   - images: clean and labeled.
   ///   - reading: for `tilted`.
+  /// - Returns: the sample, which all keys of a verification share.
   /// - Throws: `TensorError`.
   public func sample(of images: ImageDataset, reading: TiltReading = .both) throws -> CleanSample {
     try CleanSample(
@@ -267,9 +268,10 @@ extension WatermarkKey {
       normalization: normalization, access: access)
   }
 
-  /// The share of carriers that are answered, or of bits that are read, as the key says; nil for signals.
+  /// The share of carriers that are answered, or of bits that are read, as the key says.
   ///
   /// - Parameter normalization: the suspect's.
+  /// - Returns: a score from 0 to 1; nil for signals, of which nothing can be counted.
   /// - Throws: `WatermarkError` when the key is incomplete; `TensorError`.
   public func hits(_ normalization: Normalize) throws -> (any WatermarkScore)? {
     if let place = mark.bits { return BitScore(place: place, secret: secret) }

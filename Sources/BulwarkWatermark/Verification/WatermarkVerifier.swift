@@ -80,7 +80,8 @@ public struct WatermarkVerifier {
         "normalization": try JSONValue(encoding: data.normalization),
         "access": .string(key.usedAccess(options.access).rawValue),
         "reading": .string(options.reading.rawValue),
-        "clean": .string(try sample.images.fingerprint), "precision": .string(session.precision.rawValue),
+        "clean": .string(try sample.images.fingerprint),
+        "precision": .string(session.precision.rawValue),
         "device": .string(session.device.description),
       ]
     }
@@ -184,7 +185,8 @@ public struct WatermarkVerifier {
     }
     let predicted = try suspect.answers(to: sample.images).argmax(1).integers()
     return try report(
-      data.normalization, probe: sample.images, predictions: predicted, ScoreRow(asking: suspect.answers))
+      data.normalization, probe: sample.images, predictions: predicted,
+      ScoreRow(asking: suspect.answers))
   }
 
   /// Everything that is told of a suspect.

@@ -45,7 +45,8 @@ struct StressKeys {
       let read = "\(origin) \(evidence.access.rawValue) \(evidence.reading.rawValue)"
       let contents = SHA256Digest(of: read).description
       let all =
-        try [("own", key)] + (0..<evidence.foreignKeys).map { ("foreign-\($0 + 1)", try foreign.key($0)) }
+        try [("own", key)]
+        + (0..<evidence.foreignKeys).map { ("foreign-\($0 + 1)", try foreign.key($0)) }
       return all.map { name, key in
         Key(name: name, contents: contents) {
           try key.score(

@@ -66,7 +66,8 @@ extension WatermarkVerifyJob {
     var details: [String: JSONValue] = [
       "verdict": .string(report.verdict.rawValue), "sentence": .string(report.sentence),
       "scheme": .string(report.scheme.rawValue), "owner": .string(report.owner),
-      "access": .string(report.access.rawValue), "level": .double(report.level),
+      "access": .string(report.access.rawValue), "score": .string(report.metric),
+      "level": .double(report.level),
       "commitments": .int(report.commitments), "tested_level": .double(report.testedLevel),
       "commitment": try key.commitment().map { .string($0.description) } ?? .null,
       "commitment_opens": .array(opened.map(JSONValue.string)),

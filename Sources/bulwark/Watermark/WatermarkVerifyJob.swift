@@ -172,7 +172,8 @@ struct WatermarkVerifyJob: RecipeJob {
     // Drawn once for all models; those that have been asked before are not asked again.
     let answers =
       population.count * (1 + recipe.evidence.tableKeys) + 1 + recipe.evidence.allKeys
-    let scoring = Double(answers) * (try secondsPerAnswer(population, key, task))
+    let (perModel, perAnswer) = try secondsOfScoring(population, key, task)
+    let scoring = Double(population.count + 1) * perModel + Double(answers) * perAnswer
     let estimate = WorkEstimate(seconds: one * Double(missing) + scoring)
     var result = ResultObject(command: command)
     result.recipe = resolved.digest
@@ -190,24 +191,31 @@ struct WatermarkVerifyJob: RecipeJob {
     }
   }
 
-  /// Seconds to draw a key and to ask a model about it, by an untrained one.
-  private func secondsPerAnswer(
+  /// Seconds to ask a model about ordinary images, and to draw a key and ask a model about it, by an untrained one.
+  private func secondsOfScoring(
     _ population: NullPopulation, _ key: WatermarkKey, _ task: WatermarkTask
-  ) throws -> Double {
+  ) throws -> (perModel: Double, perAnswer: Double) {
     let keys = 15
     let session = try task.session(seed: 0, events: nil)
+    let data = task.data
     let model = try population.architecture.build(
       key: session.key.stream("weights"), device: session.device)
     let foreign = try ForeignKeys(
-      of: key, material: task.data.train,
-      choosing: ChoosingModel(model, normalization: task.data.normalization, session: session))
+      of: key, material: data.train,
+      choosing: ChoosingModel(model, normalization: data.normalization, session: session))
+    let clean = try key.sample(
+      of: data.evaluator.test ?? data.train, reading: recipe.evidence.reading)
     let begin = ContinuousClock.now
+    _ = try model.logits(of: clean.images, data.normalization, session: session)
+    let asked = ContinuousClock.now
     _ = try WatermarkVerifier(
-      key, published: nil, nulls: [model], data: task.data,
+      key, published: nil, nulls: [model], data: data,
       options: VerificationOptions(
         foreignKeys: keys, suspectKeys: keys, access: recipe.evidence.access,
         reading: recipe.evidence.reading),
       foreign: foreign, session: session)
-    return (ContinuousClock.now - begin).inSeconds / Double(1 + keys)
+    let perModel = (asked - begin).inSeconds
+    let all = (ContinuousClock.now - asked).inSeconds
+    return (perModel, max(0, all - perModel) / Double(1 + keys))
   }
 }
