@@ -51,8 +51,8 @@ struct AnswerLeanTests {
   @Test("The lean is the covariance of what the documentation says, in deviations of the excess")
   func definition() throws {
     let logits = try logits([1, 0.5, 0])
-    let rows = try logits.softmax(1).to(.float64).doubles()
-    let found = try AnswerLean(key, sample)(AnswerLean.answers(logits, temperature: 1))
+    let rows = try (logits.to(.float64) / 2.5).softmax(1).doubles()
+    let found = try AnswerLean(key, sample)(AnswerLean.answers(logits, temperature: 2.5))
     let count = Double(sample.images.count)
     for (direction, label) in labels.enumerated() {
       let z = (0..<sample.images.count).map { image in
@@ -151,6 +151,12 @@ struct AnswerLeanTests {
     #expect(abs(one.observed - other.observed) < 1e-3 && served.counted == nil)
     #expect(zip(one.foreign, other.foreign).allSatisfy { abs($0 - $1) < 1e-3 })
     #expect(served.metric == "answer_lean")
+    // Carriers were not asked about.
+    let both = try WatermarkVerifier(
+      sealed, published: nil, nulls: [], data: task.data,
+      options: VerificationOptions(foreignKeys: 9, suspectKeys: 9), session: session)
+    let error = #expect(throws: WatermarkError.self) { try both.verify(suspect) }
+    #expect(error?.summary.contains("evidence.reading") == true)
   }
 
   @Test("Another reading than the usual one is refused for keys of other schemes")
@@ -172,6 +178,11 @@ struct AnswerLeanTests {
     try withoutGradients {
       try broken.head.bias.copy(from: Tensor([Float](repeating: .nan, count: 10)))
     }
+    // A class that never comes first is one, too.
+    let masked = try logits([0, 0, 0]) + Tensor([Float](repeating: 0, count: 9) + [-.infinity])
+    #expect(
+      try AnswerLean.answers(masked, temperature: access == .labels ? nil : 1).isFinite()
+        .to(.float32).min().item() == 1)
     let score = try key.score(
       normalization: task.data.normalization, access: access, probe: sample)
     #expect(throws: WatermarkError.self) {

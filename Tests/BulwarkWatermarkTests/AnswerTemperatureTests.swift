@@ -59,11 +59,11 @@ struct AnswerTemperatureTests {
     let task = try TinyTask.shared.get()
     let model = try task.unmarked(seed: 3)
     let session = try TrainingSession(seed: 0)
-    let test = try #require(task.data.evaluator.test)
+    let test = try CleanSample(of: #require(task.data.evaluator.test))
     let scores = try [SuspectAccess.labels, .logits].map { access in
       try (0..<4).map {
         try task.key(.zhangContent, .small, index: $0).score(
-          normalization: task.data.normalization, access: access, probe: CleanSample(of: test))
+          normalization: task.data.normalization, access: access, probe: test)
       }
     }
     var asked: [Int] = []
@@ -72,7 +72,7 @@ struct AnswerTemperatureTests {
       return try model.logits(of: images, task.data.normalization, session: session)
     }
     let apart = try scores[1].map { try row.values([$0])[0] }
-    #expect(asked.count == 5 && asked[0] == test.count)
+    #expect(asked.count == 5 && asked[0] == test.images.count)
     let together = try ScoreRow(of: model, session: session).values(scores[1])
     for (one, other) in zip(apart, together) {
       #expect(abs(try #require(one) - #require(other)) < 1e-6)
@@ -93,10 +93,11 @@ struct AnswerTemperatureTests {
     let softened = try AnswerSoftening(AnswerSofteningOptions(temperature: temperature)).surrogate(
       of: model, data: task.data, session: session)
     let test = try #require(task.data.evaluator.test)
+    let sample = try CleanSample(of: test)
     for scheme in [WatermarkScheme.zhangContent, .tilted, .coswm] {
       let scores = try (0..<3).map {
         try task.key(scheme, .small, index: $0).score(
-          normalization: task.data.normalization, access: .logits, probe: CleanSample(of: test))
+          normalization: task.data.normalization, access: .logits, probe: sample)
       }
       let plain = try ScoreRow(of: model, session: session).values(scores)
       let other = try ScoreRow(of: softened, session: session).values(scores)

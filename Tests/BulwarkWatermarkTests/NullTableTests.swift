@@ -22,7 +22,8 @@ struct NullTableTests {
   /// Scores of null models, and the keys that they were asked about.
   private func scores(
     _ key: WatermarkKey, keys: Int, of models: [ImageClassifier], access: SuspectAccess = .logits,
-    data: TrainingData? = nil, isKept: Bool = true, stopAfter: Int? = nil
+    data: TrainingData? = nil, isKept: Bool = true, stopAfter: Int? = nil,
+    reading: TiltReading = .both
   ) throws -> (rows: [[Double]], asked: Int) {
     let log = EventLog()
     let task = try TinyTask.shared.get()
@@ -30,7 +31,8 @@ struct NullTableTests {
       seed: 0, events: log, stopRequested: { stopAfter.map { log.steps.count >= $0 } ?? false })
     let verifier = try WatermarkVerifier(
       key, published: nil, nulls: models, data: data ?? task.data,
-      options: VerificationOptions(foreignKeys: 1, suspectKeys: keys, access: access),
+      options: VerificationOptions(
+        foreignKeys: 1, suspectKeys: keys, access: access, reading: reading),
       cache: isKept ? folder.path + "/cache" : nil, session: session)
     return (verifier.nulls, log.steps.reduce(0) { $0 + $1.samples })
   }
@@ -93,6 +95,12 @@ struct NullTableTests {
       #expect(try scores(key, keys: 9, of: models, data: data).asked == 20, "\(place)")
     }
     #expect(try files().count == 7)
+    // What is read of tilted answers decides, too.
+    let tilted = try task.key(.tilted, .small)
+    for reading in TiltReading.allCases {
+      #expect(try scores(tilted, keys: 9, of: models, reading: reading).asked == 20)
+      #expect(try scores(tilted, keys: 9, of: models, reading: reading).asked == 0)
+    }
   }
 
   @Test("What was scored before a stop stays; what cannot be read is scored again")

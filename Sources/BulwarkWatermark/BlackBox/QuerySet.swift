@@ -4,7 +4,8 @@ import BulwarkTensor
 import BulwarkTraining
 
 /// Everything that a verification asks of a suspect, for one that is only served: ordinary images and the
-/// carriers of the owner's and of all foreign keys, each once, in an order that only the secret gives.
+/// carriers of the owner's and of all foreign keys, each once, in an order that only the secret gives. Where answers
+/// alone are read (`TiltReading.answers`) there are no carriers.
 ///
 /// Whoever serves the suspect cannot tell by the order which images matter; by their looks perhaps.
 public struct QuerySet: Sendable {
@@ -16,7 +17,7 @@ public struct QuerySet: Sendable {
   /// - Parameters:
   ///   - key: the owner's.
   ///   - data: what foreign keys draw their images from; its test images are the ordinary ones.
-  ///   - options: how many foreign keys there are; the same as for the verification.
+  ///   - options: how many foreign keys there are, and what is read; the same as for the verification.
   ///   - foreign: foreign keys, the same as for the verification; nil draws them, which will do where the owner chose
   ///     nothing.
   /// - Throws: `WatermarkError.mismatch` for a mark that stands in weights, and where the owner chose directions and
@@ -28,7 +29,10 @@ public struct QuerySet: Sendable {
   ) throws {
     try options.validate(key.mark.scheme)
     try key.check(data.train)
-    guard foreign != nil || !key.choosesDirections else { throw ForeignKeys.undrawn }
+    let asksCarriers = key.mark.carriers != nil && options.reading != .answers
+    guard foreign != nil || !key.choosesDirections || !asksCarriers else {
+      throw ForeignKeys.undrawn
+    }
     let foreign = try foreign ?? ForeignKeys(of: key, material: data.train)
     guard key.mark.bits == nil else {
       throw WatermarkError.mismatch("a mark in weights cannot be read from answers")
@@ -36,7 +40,7 @@ public struct QuerySet: Sendable {
     let sample = try key.sample(
       of: data.evaluator.test ?? data.train, reading: options.reading)
     var parts = [sample.images.images]
-    if key.mark.carriers != nil, options.reading != .answers {
+    if asksCarriers {
       for number in 0...options.allKeys {
         let asked = number == 0 ? key : try foreign.key(number - 1)
         if let carriers = try asked.carriers() { parts.append(carriers.images) }

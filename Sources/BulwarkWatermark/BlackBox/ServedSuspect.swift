@@ -50,7 +50,7 @@ public struct ServedSuspect: Sendable {
       guard let place = places[digest] else {
         throw WatermarkError.mismatch(
           "an image that must be asked about is not among the queries; write them again with the "
-            + "same key, data and numbers of foreign keys, and with the same null models where the "
+            + "same key, data, evidence.reading and numbers of foreign keys, and with the same null models where the "
             + "owner chose directions (nulls.training and draw, views, precision)")
       }
       return place

@@ -28,7 +28,7 @@ public struct CarrierSet: Sendable {
   public let labels: [Int]
   /// The group of each carrier.
   public let groups: [Int]
-  /// The kinds in order. Every carrier counts once, of whatever kind it is.
+  /// The kinds in order. In `CarrierScore` every carrier counts once, of whatever kind it is.
   public let kinds: [Kind]
 
   /// Puts images and labels together, as carriers of one kind.

@@ -15,8 +15,8 @@ import BulwarkTraining
 ///
 /// Source: Bulwark, Docs/Watermarks.md; the regression is that of CosWM's idea on another function of the image.
 struct AnswerLean {
-  /// Where the lean begins, in standard deviations: what `TiltedOptions.start` is unless it was set.
-  static let start = TiltedOptions().start
+  /// Where the lean begins, in standard deviations: what `TiltedOptions.start` is unless it was set; keys do not tell.
+  static let start = 1.0
   /// Added to probabilities, so that no single image decides.
   static let floor = 1e-3
 
@@ -57,10 +57,13 @@ struct AnswerLean {
   static func answers(_ logits: Tensor, temperature: Double?) throws -> Tensor {
     try withoutGradients {
       let wide = try logits.to(.float64)
+      // Nothing comes first among no numbers, whatever `argmax` says.
+      guard try wide.eq(wide).to(.float32).min().item() == 1 else {
+        return try Tensor.zeros(logits.shape).to(.float64) + .nan
+      }
       let probabilities =
         if let temperature { try (wide / temperature).softmax(1) } else {
-          // No first answer is one either.
-          try wide.argmax(1).oneHot(logits.shape[1]).to(.float64) + (wide.sum([1], keep: true) * 0)
+          try wide.argmax(1).oneHot(logits.shape[1]).to(.float64)
         }
       let logs = try (probabilities + floor).log()
       return try logs - logs.mean([1], keep: true)

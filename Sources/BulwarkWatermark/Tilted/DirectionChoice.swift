@@ -58,6 +58,7 @@ struct DirectionChoice {
     let all = Array(0..<count)
     /// Every label in some directions, by what the network answers to the first images.
     func candidates(_ numbers: [Int], on images: Int) throws -> [Candidate] {
+      // The last ones: where all are of one class the one that is not stands last.
       let bases = Array(bases.suffix(images))
       let together = max(1, Self.picturesAtOnce / bases.count)
       return try stride(from: 0, to: numbers.count, by: together).flatMap { first in
@@ -67,14 +68,14 @@ struct DirectionChoice {
       }
     }
     var finalists = all
-    if count > Self.finalists, bases.count > Self.firstImages {
+    if count > max(4 * groups, Self.finalists), bases.count > Self.firstImages {
       var best = [Double](repeating: -.infinity, count: count)
       for candidate in try candidates(all, on: Self.firstImages) {
         let number = candidate.place.direction
         best[number] = max(best[number], candidate.worth)
       }
       finalists = Array(
-        all.sorted { (best[$0], -$0) > (best[$1], -$1) }.prefix(max(groups, Self.finalists))
+        all.sorted { (best[$0], -$0) > (best[$1], -$1) }.prefix(max(4 * groups, Self.finalists))
       ).sorted()
     }
     let candidates = try candidates(finalists, on: bases.count)

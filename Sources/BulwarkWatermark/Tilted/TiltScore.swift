@@ -16,7 +16,7 @@ public enum TiltReading: String, Hashable, Sendable, Codable, CaseIterable {
 /// The score of tilted answers: what a suspect says to carriers and how far its answers to ordinary images lean, both
 /// asked for along all directions.
 ///
-///     score = Σ over kinds of carriers, by their share, of (mean + weakest group / 2)
+///     score = Σ over kinds of carriers, by their share, of (mean over groups + weakest group / 2)
 ///             + 2 · (mean lean + weakest lean / 2)
 ///
 /// Carriers count by the probability of their label (0 or 1 where labels alone are asked), the lean in nats
@@ -77,9 +77,9 @@ public struct TiltScore: WatermarkScore {
     let values = try carriers.values(logits, temperature: temperature)
     let set = carriers.carriers
     let kinds = set.kinds.reduce(0.0) { sum, kind in
-      let groups = Dictionary(grouping: kind.places) { set.groups[$0] }.values.map { places in
-        places.reduce(0) { $0 + values[$1] } / Double(places.count)
-      }
+      // In order, so that equal scores are equal to the last bit.
+      let groups = Dictionary(grouping: kind.places) { set.groups[$0] }.sorted { $0.key < $1.key }
+        .map { _, places in places.reduce(0) { $0 + values[$1] } / Double(places.count) }
       return sum + Double(kind.places.count) / Double(max(count, 1)) * Self.all(groups)
     }
     return kinds + Self.leanWeight * leans

@@ -17,8 +17,10 @@ final class ScoreRow {
   private let subject: Subject
   /// What the model says to ordinary images, once a score has asked for it.
   private struct Clean {
-    /// [N, classes], float32, on the CPU.
-    let logits: Tensor
+    /// What was asked about.
+    let sample: CleanSample
+    /// [N, classes], float32, on the CPU; nil where nothing more is to be read from them.
+    var logits: Tensor?
     /// The model's own.
     let temperature: Double
     /// What of it leans, for each way of asking that scores of tilted answers wanted.
@@ -88,8 +90,11 @@ final class ScoreRow {
       let leaning =
         try clean.leaning[first.access]
         ?? AnswerLean.answers(
-          clean.logits, temperature: first.access == .labels ? nil : clean.temperature)
+          clean.logits ?? answers(first.sample.images),
+          temperature: first.access == .labels ? nil : clean.temperature)
       self.clean?.leaning[first.access] = leaning
+      // Of every null model a row is kept while keys are asked: no more of it than is needed.
+      self.clean?.logits = nil
       guard first.carriers != nil else {
         return try tilts.map {
           try $0.value(nil, temperature: clean.temperature, answers: leaning)
@@ -102,7 +107,8 @@ final class ScoreRow {
     if let signals = scores as? [SignalScore], let first = signals.first {
       // Every signal is looked for in the same answers.
       let clean = try known(first.probe, answers)
-      return try signals.map { try $0.value(clean.logits, temperature: clean.temperature) }
+      let logits = try clean.logits ?? answers(first.probe.images)
+      return try signals.map { try $0.value(logits, temperature: clean.temperature) }
     }
     throw WatermarkError.mismatch("a mark in weights cannot be read from answers")
   }
@@ -111,10 +117,10 @@ final class ScoreRow {
   private func known(_ sample: CleanSample, _ answers: (ImageDataset) throws -> Tensor) throws
     -> Clean
   {
-    if let clean { return clean }
+    if let clean, clean.sample === sample { return clean }
     let logits = try answers(sample.images)
     let clean = Clean(
-      logits: logits,
+      sample: sample, logits: logits,
       temperature: try AnswerTemperature.fitted(to: logits, labels: sample.images.labels))
     self.clean = clean
     return clean

@@ -16,7 +16,8 @@ public struct VerificationOptions: Hashable, Sendable, Codable {
   public var access: SuspectAccess
   /// What the rank among keys compares.
   public var keyRank: RankTest.KeyRank
-  /// What of a mark of tilted answers is read; other schemes have one reading, `both`.
+  /// What of a mark of tilted answers is read; other schemes have one reading, `both`. To be fixed beforehand, as
+  /// `access` is: every other way of reading that was tried is one more test, to be counted with `commitments`.
   public var reading: TiltReading
 
   /// Level 1e-3 with 999 foreign keys, so that the suspect's rank among keys can be 1e-3, compared by excess; one

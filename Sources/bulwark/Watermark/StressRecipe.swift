@@ -91,6 +91,9 @@ struct StressRecipe: SeededRecipe, Equatable {
     try augmentation.validate("augmentation")
     try nulls.validate(atLeast: 0)
     try evidence.validate()
+    try require(
+      carriers.isEmpty || evidence.reading == .both, "evidence.reading",
+      "both with carriers: only keys of tilted are read otherwise")
     try refuseIdleSettings()
     try SettingCheck().number("margin", margin, to: 1)
     try require(Set(names).count == names.count, "attacks", "a list without repetition")

@@ -64,7 +64,9 @@ extension StressReport.Row {
       metrics[Metric.foreignScore.name] = ResultMetric(value, unit: foreign.unit)
     }
     if let own, let value = ownWithOriginalLastLayer {
-      metrics[Metric.originalLastLayerScore.name] = ResultMetric(value, unit: own.unit)
+      // Hits, where the mark has any.
+      metrics[Metric.originalLastLayerScore.name] = ResultMetric(
+        value, unit: counted == nil ? own.unit : "fraction")
     }
     return metrics
   }
@@ -99,7 +101,9 @@ extension StressReport {
       let notes =
         (row.losesTooMuch ? ["lost more than \(percent(margin))"] : [])
         + (row.ownWithOriginalLastLayer.map {
-          ["original last layer: \(row.own?.spoken($0) ?? percent($0))"]
+          [
+            "original last layer: \(row.counted == nil ? row.own?.spoken($0) ?? percent($0) : percent($0))"
+          ]
         } ?? [])
         + (row.hiddenLead.map {
           ["leads by \(row.own?.spoken($0) ?? percent($0)) beyond null models"]

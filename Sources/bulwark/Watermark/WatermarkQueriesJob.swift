@@ -25,7 +25,8 @@ struct WatermarkQueriesJob {
     result.inputs["key"] = .string(recipe.key)
     result.details = [
       "queries": .int(queries.count), "foreign_keys": .int(recipe.evidence.tableKeys),
-      "suspect_keys": .int(recipe.evidence.allKeys), "dry_run": .bool(options.dryRun),
+      "suspect_keys": .int(recipe.evidence.allKeys),
+      "reading": .string(recipe.evidence.reading.rawValue), "dry_run": .bool(options.dryRun),
     ]
     if !options.dryRun { result.outputs = try write(queries, to: out) }
     try console.finish(result) {
@@ -45,7 +46,9 @@ struct WatermarkQueriesJob {
   private func collected(_ key: WatermarkKey, _ task: WatermarkTask) throws -> QuerySet {
     let recipe = resolved.recipe
     try key.check(task.data.train)
-    guard key.choosesDirections else {
+    try recipe.evidence.validate(key.mark.scheme)
+    // Where carriers are not asked about, nobody needs foreign keys yet.
+    guard key.choosesDirections, recipe.evidence.reading != .answers else {
       return try QuerySet(key, data: task.data, options: recipe.evidence)
     }
     let population = try task.population(recipe, of: key.facts.architecture)

@@ -15,7 +15,7 @@ extension WatermarkVerifyJob {
     result.inputs.merge(suspect.inputs) { $1 }
     result.inputs["key"] = .string(resolved.recipe.key)
     result.metrics = metrics(report)
-    result.details = try details(report, key, opened: opened, names: task.data.train.classNames)
+    result.details = try details(report, key, opened: opened, task)
     if let out = options.out {
       try OutputFile.makeFolder(out)
       let path = out + "/verification.json"
@@ -24,7 +24,7 @@ extension WatermarkVerifyJob {
       try AtomicFile.write(Data((try result.line() + "\n").utf8), to: path, overwrite: true)
     }
     try console.finish(result) {
-      lines(report, key, opened: opened, names: task.data.train.classNames)
+      lines(report, key, opened: opened, task)
     }
     if report.verdict != .derived { throw EarlyExit(status: .negative, message: nil) }
   }
@@ -53,7 +53,7 @@ extension WatermarkVerifyJob {
   }
 
   private func details(
-    _ report: VerificationReport, _ key: WatermarkKey, opened: [String], names: [String]
+    _ report: VerificationReport, _ key: WatermarkKey, opened: [String], _ task: WatermarkTask
   ) throws -> [String: JSONValue] {
     func summary(_ scores: [Double]) -> JSONValue {
       let values = VerificationReport.summary(scores)
@@ -66,16 +66,18 @@ extension WatermarkVerifyJob {
     var details: [String: JSONValue] = [
       "verdict": .string(report.verdict.rawValue), "sentence": .string(report.sentence),
       "scheme": .string(report.scheme.rawValue), "owner": .string(report.owner),
-      "access": .string(report.access.rawValue), "score": .string(report.metric),
+      "access": .string(report.access.rawValue), "metric": .string(report.metric),
       "level": .double(report.level),
       "commitments": .int(report.commitments), "tested_level": .double(report.testedLevel),
       "commitment": try key.commitment().map { .string($0.description) } ?? .null,
       "commitment_opens": .array(opened.map(JSONValue.string)),
       "committed": .bool(report.isCommitted), "images_drawn_again": .bool(report.isDrawn),
-      "warnings": .array(warnings(report, key).map(JSONValue.string)),
+      "warnings": .array(
+        warnings(report, key, hasTest: task.bundle.test != nil).map(JSONValue.string)),
       "class_shares": .object(
         Dictionary(
-          zip(names, report.classShares.map(JSONValue.double)), uniquingKeysWith: { $1 })),
+          zip(task.data.train.classNames, report.classShares.map(JSONValue.double)),
+          uniquingKeysWith: { $1 })),
     ]
     if let rank = report.rank {
       details["rank"] = [
@@ -103,7 +105,7 @@ extension WatermarkVerifyJob {
   }
 
   private func lines(
-    _ report: VerificationReport, _ key: WatermarkKey, opened: [String], names: [String]
+    _ report: VerificationReport, _ key: WatermarkKey, opened: [String], _ task: WatermarkTask
   ) -> [String] {
     func row(_ name: String, _ scores: [Double]) -> [String] {
       let values = VerificationReport.summary(scores)
@@ -139,13 +141,13 @@ extension WatermarkVerifyJob {
         lines.append("  \(kind): \(spoken(counted))")
       }
     }
-    let shares = zip(names, report.classShares).map { "\($0) \(percent($1))" }
+    let shares = zip(task.data.train.classNames, report.classShares).map { "\($0) \(percent($1))" }
     lines += [
       "clean accuracy \(percent(report.cleanAccuracy)); clean images by class: "
         + shares.joined(separator: ", "),
       "commitment opens: \(opened.joined(separator: ", "))",
     ]
-    return lines + warnings(report, key).map { "warning: \($0)" }
+    return lines + warnings(report, key, hasTest: task.bundle.test != nil).map { "warning: \($0)" }
   }
 
   private func spoken(_ counted: VerificationReport.Counted) -> String {
