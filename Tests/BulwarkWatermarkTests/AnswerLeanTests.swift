@@ -81,7 +81,7 @@ struct AnswerLeanTests {
     }
   }
 
-  @Test("One strong direction counts less than the same lean in all of them")
+  @Test("Answers alone are the mean lean; weak carriers count less than the same hits in all groups")
   func weakest() throws {
     let score = try #require(
       key.score(
@@ -91,9 +91,29 @@ struct AnswerLeanTests {
     let answers = try AnswerLean.answers(logits([3, 0, 0]), temperature: 1)
     let leans = try AnswerLean(key, sample)(answers)
     let mean = leans.reduce(0, +) / Double(leans.count)
-    let found = try score.value(nil, temperature: 1, answers: answers)
-    let least = try #require(leans.min())
-    #expect(abs(found - (mean + 0.5 * least)) < 1e-9)
+    #expect(try abs(score.value(nil, temperature: 1, answers: answers) - mean) < 1e-9)
+
+    let both = try #require(
+      key.score(normalization: task.data.normalization, access: .labels, probe: sample)
+        as? TiltScore)
+    let set = try #require(both.carriers?.carriers)
+    let shaded = Array(try #require(set.kinds.first).places)
+    /// The score where these carriers alone are answered with their labels, all others with another one.
+    func value(_ hits: Set<Int>) throws -> Double {
+      let rows = set.labels.enumerated().map { place, label in
+        hits.contains(place) ? label : (label + 1) % 10
+      }
+      return try both.value(
+        Tensor(rows).oneHot(10).to(.float32), temperature: 1, answers: answers)
+    }
+    let group = shaded.filter { set.groups[$0] == set.groups[shaded[0]] }
+    // As many hits, in one group and spread over three.
+    let spread = Set(0..<3).reduce(into: Set<Int>()) { all, index in
+      all.formUnion(shaded.filter { set.groups[$0] == index }.prefix(group.count / 3))
+    }
+    let one = Set(group.prefix(spread.count))
+    #expect(one.count == spread.count && spread.count >= 3)
+    #expect(try value(spread) > value(one) + 0.05)
   }
 
   @Test("Both readings together are carriers, by kind and weakest group, and twice the lean")

@@ -15,13 +15,13 @@ extension Metric {
   public static let tiltScore = MetricDefinition(
     name: "tilt_score", unit: "score", direction: .higher,
     formula:
-      "kinds of carriers by their share: mean carrier_probability + 1/2 of the weakest group's; "
-      + "+ 2 answer_lean", source: "Bulwark, Docs/Watermarks.md")
+      "kinds of carriers by their share: mean over groups of the probability of their labels (with "
+      + "labels alone, of hits) + 1/2 of the weakest group's; + 2 answer_lean", source: "Bulwark, Docs/Watermarks.md")
   /// Lean of answers to ordinary images.
   public static let answerLean = MetricDefinition(
     name: "answer_lean", unit: "nats", direction: .higher,
     formula:
-      "mean + 1/2 of the weakest over directions of cov(z, h) / std(h); z = log(p + 0.001) of the "
+      "mean over directions of cov(z, h) / std(h); z = log(p + 0.001) of the "
       + "label less its mean over classes, h = max(0, place along the direction - 1)",
     source: "Bulwark, Docs/Watermarks.md")
   /// Bits read from weights.

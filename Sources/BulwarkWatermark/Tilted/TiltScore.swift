@@ -13,16 +13,16 @@ public enum TiltReading: String, Hashable, Sendable, Codable, CaseIterable {
   case answers
 }
 
-/// The score of tilted answers: what a suspect says to carriers and how far its answers to ordinary images lean, both
-/// asked for along all directions.
+/// The score of tilted answers: what a suspect says to carriers, asked for along all directions, and how far its answers
+/// to ordinary images lean.
 ///
-///     score = Σ over kinds of carriers, by their share, of (mean over groups + weakest group / 2)
-///             + 2 · (mean lean + weakest lean / 2)
+///     score = Σ over kinds of carriers, by their share, of (mean over groups + weakest group / 2) + 2 · mean lean
 ///
 /// Carriers count by the probability of their label (0 or 1 where labels alone are asked), the lean in nats
-/// (`AnswerLean`). Foreign keys that a marked model answers strongly are such with one direction near one of the owner's;
-/// a mean alone counts that one for three weaker ones, hence the weakest. Factor and halves were chosen on students of
-/// hosts 5 to 7 of Docs/Results.md, and change little between 1 and 4.
+/// (`AnswerLean`). Foreign keys whose carriers a marked model answers are such with one direction near one of the
+/// owner's; a mean alone counts that one for three weaker ones, hence the weakest. The lean of unmarked models differs
+/// from direction to direction, so its weakest says nothing. Factor and half were chosen on students of hosts 5 to 7
+/// (Docs/Watermarks.md); factors between 1 and 4 do about as well.
 public struct TiltScore: WatermarkScore {
   /// The carriers; nil where they are not asked about.
   public let carriers: CarrierScore?
@@ -36,10 +36,10 @@ public struct TiltScore: WatermarkScore {
 
   /// What a nat for each deviation counts, in probabilities of carriers.
   static let leanWeight = 2.0
-  /// What the weakest direction counts beside the mean of all.
+  /// What the weakest group of carriers counts beside the mean of all.
   static let weakestWeight = 0.5
   /// Bounds of every score: a deviation of logarithms between `AnswerLean.floor` and 1 is less than 7.
-  static let range = -25.0...25.0
+  static let range = -16.0...16.0
 
   init(
     _ key: WatermarkKey, carriers: CarrierScore?, sample: CleanSample, normalization: Normalize,
@@ -72,7 +72,7 @@ public struct TiltScore: WatermarkScore {
   /// - Returns: a number of `range`.
   /// - Throws: `TensorError`.
   func value(_ logits: Tensor?, temperature: Double, answers: Tensor) throws -> Double {
-    let leans = Self.all(try lean(answers))
+    let leans = Self.mean(try lean(answers))
     guard let carriers, let logits else { return leans }
     let values = try carriers.values(logits, temperature: temperature)
     let set = carriers.carriers
@@ -85,9 +85,13 @@ public struct TiltScore: WatermarkScore {
     return kinds + Self.leanWeight * leans
   }
 
+  private static func mean(_ values: [Double]) -> Double {
+    values.reduce(0, +) / Double(values.count)
+  }
+
   /// The mean and, for a part, the weakest.
   private static func all(_ values: [Double]) -> Double {
     guard values.allSatisfy(\.isFinite), let weakest = values.min() else { return .nan }
-    return values.reduce(0, +) / Double(values.count) + weakestWeight * weakest
+    return mean(values) + weakestWeight * weakest
   }
 }

@@ -19,7 +19,7 @@ struct NullTable {
   private var written = ContinuousClock.now
 
   /// To be raised with every change after which equal models score otherwise under equal keys.
-  private static let revision = 2
+  private static let revision = 3
 
   /// Rows as far as they are kept.
   ///
