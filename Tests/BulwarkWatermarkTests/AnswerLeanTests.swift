@@ -81,7 +81,7 @@ struct AnswerLeanTests {
     }
   }
 
-  @Test("Answers alone are the mean lean; weak carriers count less than the same hits in all groups")
+  @Test("Answers alone are the mean lean; hits in one group count less than as many in all groups")
   func weakest() throws {
     let score = try #require(
       key.score(

@@ -16,7 +16,8 @@ extension Metric {
     name: "tilt_score", unit: "score", direction: .higher,
     formula:
       "kinds of carriers by their share: mean over groups of the probability of their labels (with "
-      + "labels alone, of hits) + 1/2 of the weakest group's; + 2 answer_lean", source: "Bulwark, Docs/Watermarks.md")
+      + "labels alone, of hits) + 1/2 of the weakest group's; + 2 answer_lean",
+    source: "Bulwark, Docs/Watermarks.md")
   /// Lean of answers to ordinary images.
   public static let answerLean = MetricDefinition(
     name: "answer_lean", unit: "nats", direction: .higher,
