@@ -32,14 +32,9 @@ struct AnswerLean {
   ///   - sample: the ordinary images.
   /// - Throws: `WatermarkError.badKey` for a key without directions; `TensorError`.
   init(_ key: WatermarkKey, _ sample: CleanSample) throws {
-    guard let carriers = key.mark.carriers, carriers.family == .shading,
-      let material = key.material
-    else { throw WatermarkError.badKey("the key", reason: "it has no directions of shading") }
-    let plan = try CarrierPlan(key.secret, carriers, classes: key.classes)
-    labels = plan.groups[..<plan.markedGroups.lowerBound].compactMap(\.label)
+    let (labels, ruler) = try key.directions(on: .cpu)
+    self.labels = labels
     weights = try withoutGradients {
-      let shading = try CoarseShading(material.images)
-      let ruler = try shading.ruler(shading.directions(key.secret, plan.directions), on: .cpu)
       let excess = try (ruler.places(of: sample.shading()).to(.float64) - Self.start).clamp(min: 0)
       let centered = try excess - excess.mean([0], keep: true)
       let deviation = try (centered * centered).mean([0], keep: true).sqrt()
@@ -79,5 +74,26 @@ struct AnswerLean {
     try withoutGradients {
       try (answers.indexSelect(1, Tensor(labels)) * weights).sum([0]).doubles()
     }
+  }
+}
+
+extension WatermarkKey {
+  /// The key's directions of shading.
+  ///
+  /// - Parameter device: of the images that are to be read.
+  /// - Returns: the label of each direction, and what reads where images lie along them.
+  /// - Throws: `WatermarkError.badKey` for a key without directions, or without images to measure shading on;
+  ///   `TensorError`.
+  func directions(on device: Device) throws -> (labels: [Int], places: CoarseShading.Ruler) {
+    guard let carriers = mark.carriers, carriers.family == .shading, let material else {
+      throw WatermarkError.badKey(
+        "the key", reason: "it has no directions of shading, or no images to measure it on")
+    }
+    let plan = try CarrierPlan(secret, carriers, classes: classes)
+    let shading = try CoarseShading(material.images)
+    return (
+      plan.groups[..<plan.markedGroups.lowerBound].compactMap(\.label),
+      try shading.ruler(shading.directions(secret, plan.directions), on: device)
+    )
   }
 }

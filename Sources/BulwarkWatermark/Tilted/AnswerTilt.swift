@@ -32,15 +32,8 @@ struct AnswerTilt {
     _ context: HostContext, _ key: WatermarkKey, _ options: TiltedOptions,
     answers: (Tensor) throws -> Tensor
   ) throws {
-    guard let carriers = key.mark.carriers, let material = key.material else {
-      throw WatermarkError.badKey("the key", reason: "it holds no images to measure shading on")
-    }
-    let plan = try CarrierPlan(key.secret, carriers, classes: key.classes)
-    let labels = plan.groups[..<plan.markedGroups.lowerBound].compactMap(\.label)
-    let shading = try CoarseShading(material.images)
     let device = context.session.device
-    let places = try shading.ruler(
-      shading.directions(key.secret, plan.directions), on: device)
+    let (labels, places) = try key.directions(on: device)
     let range = try context.pixels
     (self.labels, self.places, self.range, start) = (labels, places, range, options.start)
 

@@ -231,9 +231,7 @@ public struct WatermarkVerifier {
   private func counted(_ normalization: Normalize, _ asked: ScoreRow) throws
     -> VerificationReport.Counted?
   {
-    guard !(key.readsLean(options.reading) && options.reading == .answers),
-      let score = try key.hits(normalization)
-    else { return nil }
+    guard options.reading != .answers, let score = try key.hits(normalization) else { return nil }
     let kinds = try (score as? CarrierScore)?.hitsByKind() ?? []
     let shares = try asked.values([score] + kinds.map(\.score))
     guard let share = shares[0] else { return nil }
